@@ -1,0 +1,86 @@
+//! Bytes that came from the peer and are not used yet: a queue with a fixed bound.
+
+/// Room for two TLS records of the largest size (RFC 8446 section 5.2), so that one read takes several.
+pub(crate) const CAPACITY: usize = 36 * 1024;
+
+/// The queue. It takes its memory when bytes come, and gives it back when it is empty.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes that wait.
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Drops the first `count` bytes; they were used.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count.min(self.end - self.start);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Room to read into. Empty only when `CAPACITY` bytes wait.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; CAPACITY];
+        }
+        if self.start > 0 && self.bytes.len() - self.end < CAPACITY / 2 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Says that `count` bytes were read into `space`.
+    pub fn filled(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.bytes.len());
+    }
+
+    /// Takes as many of `bytes` as there is room for, and says how many.
+    pub fn push(&mut self, bytes: &[u8]) -> usize {
+        let space = self.space();
+        let count = bytes.len().min(space.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        self.filled(count);
+        count
+    }
+
+    /// Gives the memory of an empty queue back: thousands of idle sessions hold none.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            *self = Buffer::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_holds_and_nothing_is_lost() {
+        let mut buffer = Buffer::default();
+        let source: Vec<u8> = (0..100_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        let (mut given, mut got) = (0, Vec::new());
+        while got.len() < source.len() {
+            given += buffer.push(&source[given..(given + 7_777).min(source.len())]);
+            assert!(buffer.unread().len() <= CAPACITY);
+            let take = buffer.unread().len().div_ceil(2);
+            got.extend_from_slice(&buffer.unread()[..take]);
+            buffer.consume(take);
+        }
+        assert_eq!(got, source);
+        buffer.release();
+        assert!(buffer.bytes.is_empty());
+    }
+}

@@ -1,0 +1,52 @@
+//! Trust anchors: from the system, from files, from memory.
+
+use pki_types::{CertificateDer, TrustAnchor};
+
+use crate::pem::Pem;
+use crate::{Code, Error};
+
+/// The trust anchors of a configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Roots {
+    anchors: Vec<TrustAnchor<'static>>,
+}
+
+impl Roots {
+    pub fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    /// What the system trusts. A damaged entry among many is passed over, as other software does; an empty
+    /// store is an error.
+    pub fn add_system(&mut self) -> Result<(), Error> {
+        let found = rustls_native_certs::load_native_certs();
+        let before = self.anchors.len();
+        self.anchors.extend(found.certs.iter().filter_map(anchor));
+        if self.anchors.len() > before {
+            return Ok(());
+        }
+        let reason = match found.errors.first() {
+            Some(error) => crate::error::escape(error.to_string().as_bytes()),
+            None => "it is empty; install the package ca-certificates".to_string(),
+        };
+        Err(Error::local(Code::NoRoots, format!("the system's trust store cannot be used: {reason}")))
+    }
+
+    /// Every certificate of a PEM text. One that cannot be an anchor is an error: an administrator named it.
+    pub fn add_pem(&mut self, pem: &Pem) -> Result<(), Error> {
+        let mut added = Vec::new();
+        for (n, certificate) in pem.certificates()?.iter().enumerate() {
+            let Some(anchor) = anchor(certificate) else {
+                let message = format!("certificate {} in {} cannot be read", n + 1, pem.source());
+                return Err(Error::local(Code::CertificateParse, message));
+            };
+            added.push(anchor);
+        }
+        self.anchors.append(&mut added);
+        Ok(())
+    }
+}
+
+fn anchor(certificate: &CertificateDer<'_>) -> Option<TrustAnchor<'static>> {
+    webpki::anchor_from_trusted_cert(certificate).ok().map(|anchor| anchor.to_owned())
+}

@@ -1,0 +1,471 @@
+//! The engine: one SMTP connection on its way to TLS, and then in it. It does no I/O.
+//!
+//! Bytes that came go in by `feed`, bytes to send come out by `output`; `start`, `read`, `write`, `refuse`
+//! and `close` say whether they are done or what they want first. `dialog` decides, `tls` encrypts; here is
+//! what carries bytes between them and keeps the two worlds apart.
+
+mod dialogue;
+mod transfer;
+
+use pki_types::ServerName;
+
+use crate::action::Stage;
+use crate::buffer::Buffer;
+use crate::dialog::{Event, State};
+use crate::error::Failure;
+use crate::line::Scanner;
+use crate::name::Name;
+use crate::reply::Replies;
+use crate::tls::Tls;
+use crate::{Code, Config, Error, Info, Level, Policy, Protocol, Role};
+
+/// Where in the dialogue of RFC 3207 a session takes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Entry {
+    /// At the start: greeting, EHLO, STARTTLS, TLS; a client then says EHLO again.
+    Greeting = 0,
+    /// EHLO is done. A client sends STARTTLS; a server answers the STARTTLS that its program has read.
+    Command = 1,
+    /// STARTTLS has been answered with 220, or there is none (port 465).
+    Handshake = 2,
+}
+
+impl Entry {
+    /// Every entry.
+    pub const ALL: &'static [Entry] = &[Entry::Greeting, Entry::Command, Entry::Handshake];
+
+    /// The number, the same in C and in Python.
+    pub fn number(self) -> i32 {
+        self as i32
+    }
+}
+
+/// How far a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress<T = ()> {
+    /// It is done.
+    Done(T),
+    /// Feed more bytes from the peer and call again.
+    WantInput,
+    /// Send what `output` shows and call again.
+    WantOutput,
+    /// A signal came, or the transport asks for it: call again. Only from a `Stream`.
+    WantRetry,
+}
+
+/// How to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Close {
+    /// Send close_notify.
+    Send = 0,
+    /// Send close_notify, and read and drop what comes until the peer's.
+    Wait = 1,
+    /// Send close_notify, and go on reading.
+    Half = 2,
+}
+
+impl Close {
+    /// Every way.
+    pub const ALL: &'static [Close] = &[Close::Send, Close::Wait, Close::Half];
+
+    /// The number, the same in C and in Python.
+    pub fn number(self) -> i32 {
+        self as i32
+    }
+}
+
+/// One SMTP connection on its way to TLS, and then in it.
+///
+/// What was learnt before TLS is forgotten when TLS begins (RFC 3207 section 4.2), and no byte that was read
+/// before it is ever part of what comes after.
+pub struct Session {
+    role: Role,
+    protocol: Protocol,
+    config: Config,
+    policy: Policy,
+    /// The name that a client's policy is about.
+    host: String,
+    names: Vec<Name>,
+    sni: Option<ServerName<'static>>,
+    /// What a server offers besides STARTTLS, before TLS.
+    extensions: Vec<String>,
+    /// The command that a server's program has read, for `Entry::Command`.
+    command: Option<String>,
+
+    entry: Option<Entry>,
+    state: State,
+    stage: Stage,
+    started: bool,
+    error: Option<Error>,
+
+    /// What came from the peer and is not used.
+    input: Buffer,
+    /// What is to be sent.
+    output: Vec<u8>,
+    /// How much of the front of `output` was sent.
+    sent: usize,
+    /// How much of the end of `output` may wait for company: a lone ChangeCipherSpec, Finished, tickets.
+    deferred: bool,
+    /// The peer closed the connection.
+    eof: bool,
+
+    replies: Replies,
+    commands: Scanner,
+    /// A malformed command is being skipped to its end.
+    skipping: bool,
+    reply: Option<String>,
+    hello: Option<String>,
+
+    tls: Option<Tls>,
+    /// Whether the first byte after 220 was seen, and looks like TLS.
+    tls_began: bool,
+    /// Lines of the dialogue inside TLS.
+    lines: Buffer,
+    /// Bytes that wait for more, to leave in one record.
+    gathered: Vec<u8>,
+    close_sent: bool,
+    verdict: Option<Failure>,
+    info: Option<Info>,
+}
+
+impl Session {
+    /// A client's session. `host` is the name that the policy is about; in mail routing that is the MX host.
+    /// Whatever is wrong with it is reported by `start`.
+    pub fn client(config: &Config, policy: &Policy, host: &str) -> Session {
+        let mut session = Session::new(Role::Client, State::Client, config, policy);
+        session.host = host.to_string();
+        session
+    }
+
+    /// A server's session. The policy's level says whether STARTTLS is offered or required.
+    pub fn server(config: &Config, policy: &Policy) -> Session {
+        let state = match (config.has_keypair(), policy.level()) {
+            (false, _) => State::Cannot,
+            (true, Level::May) => State::Offers,
+            (true, _) => State::Requires,
+        };
+        Session::new(Role::Server, state, config, policy)
+    }
+
+    fn new(role: Role, state: State, config: &Config, policy: &Policy) -> Session {
+        Session {
+            role,
+            protocol: Protocol::Smtp,
+            config: config.clone(),
+            policy: policy.clone(),
+            host: String::new(),
+            names: Vec::new(),
+            sni: None,
+            extensions: Vec::new(),
+            command: None,
+            entry: None,
+            state,
+            stage: Stage::Local,
+            started: false,
+            error: None,
+            input: Buffer::default(),
+            output: Vec::new(),
+            sent: 0,
+            deferred: false,
+            eof: false,
+            replies: Replies::default(),
+            commands: Scanner::default(),
+            skipping: false,
+            reply: None,
+            hello: None,
+            tls: None,
+            tls_began: false,
+            lines: Buffer::default(),
+            gathered: Vec::new(),
+            close_sent: false,
+            verdict: None,
+            info: None,
+        }
+    }
+
+    /// SMTP, the default, or LMTP. Before `start`.
+    pub fn set_protocol(&mut self, protocol: Protocol) -> Result<(), Error> {
+        self.before_start("set_protocol")?;
+        self.protocol = protocol;
+        Ok(())
+    }
+
+    /// For a server that starts from the greeting: a line of its EHLO reply before TLS, such as `SIZE 1000`.
+    /// PIPELINING, ENHANCEDSTATUSCODES and STARTTLS are there already. Before `start`.
+    pub fn add_extension(&mut self, line: &str) -> Result<(), Error> {
+        self.before_start("add_extension")?;
+        let fit = (1..=500).contains(&line.len())
+            && !line.starts_with(' ')
+            && line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+            && !line.split(' ').any(|word| word.eq_ignore_ascii_case("STARTTLS"));
+        if !fit {
+            let line = crate::error::escape(line.as_bytes());
+            return Err(Error::local(
+                Code::Argument,
+                format!("\"{line}\" cannot be a line of an EHLO reply"),
+            ));
+        }
+        self.extensions.push(line.to_string());
+        Ok(())
+    }
+
+    /// For a server that starts from the command: the line that its program has read. One with a parameter is
+    /// answered with 501 (RFC 3207 section 4). Without this call the line was plainly `STARTTLS`.
+    pub fn set_command(&mut self, line: &str) -> Result<(), Error> {
+        self.before_start("set_command")?;
+        let line = line.trim_end_matches(['\r', '\n']);
+        match crate::command::parse(line.as_bytes(), self.protocol) {
+            Event::Starttls | Event::StarttlsParameter => {
+                self.command = Some(line.to_string());
+                Ok(())
+            }
+            _ => {
+                let line = crate::error::escape(line.as_bytes());
+                Err(Error::local(Code::Argument, format!("\"{line}\" is not the STARTTLS command")))
+            }
+        }
+    }
+
+    fn before_start(&self, call: &str) -> Result<(), Error> {
+        match self.entry {
+            None => Ok(()),
+            Some(_) => Err(Error::local(Code::State, format!("{call} comes before start"))),
+        }
+    }
+
+    /// Does what is left of the dialogue, then the TLS handshake, then the judgement.
+    ///
+    /// `Done` means one thing: TLS is up and the policy is met. Anything else that is final is an error, and
+    /// its `action` says what the policy lets the program do.
+    ///
+    /// `unread` is how many bytes the program has read from the peer beyond what `entry` says, and not used.
+    /// It must be 0: anything else was injected (CVE-2011-0411), and fails before a byte is sent.
+    ///
+    /// Call again with the same arguments until it is done. After an error too, send what `output` shows: it
+    /// is the reply or the alert that tells the peer.
+    pub fn start(&mut self, entry: Entry, unread: usize) -> Result<Progress, Error> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        match self.entry {
+            None => {
+                self.entry = Some(entry);
+                if let Err(failure) = self.check(entry, unread) {
+                    self.state = State::Closed;
+                    return Err(self.failed(failure));
+                }
+                if let Err(failure) = self.step(self.first_event(entry)) {
+                    return Err(self.failed(failure));
+                }
+            }
+            Some(_) if self.started => return Err(self.start_again(entry)),
+            Some(begun) if begun != entry => {
+                return Err(Error::local(Code::State, "start was begun at another entry"));
+            }
+            Some(_) => {}
+        }
+        match self.drive() {
+            Ok(Progress::Done(())) => {
+                self.started = true;
+                Ok(Progress::Done(()))
+            }
+            Ok(progress) => Ok(progress),
+            Err(failure) => Err(self.failed(failure)),
+        }
+    }
+
+    /// Checks all that can be wrong on this side before a byte is sent: a client aborts if it cannot start TLS
+    /// after 220 (RFC 3207 section 4), so it finds out before it asks.
+    fn check(&mut self, entry: Entry, unread: usize) -> Result<(), Failure> {
+        match self.role {
+            Role::Client => self.check_client()?,
+            Role::Server => self.check_server()?,
+        }
+        self.stage = match entry {
+            Entry::Greeting => Stage::Greeting,
+            Entry::Command => Stage::Starttls,
+            Entry::Handshake => Stage::Handshake,
+        };
+        let too_early = self.role == Role::Client && entry == Entry::Command && !self.input.is_empty();
+        if unread > 0 || too_early {
+            let count = unread.max(self.input.unread().len());
+            let message = format!("{count} bytes that came before TLS were read and not used");
+            return Err(Failure::new(Code::PlaintextInjected, message));
+        }
+        Ok(())
+    }
+
+    fn first_event(&self, entry: Entry) -> Event {
+        match (entry, &self.command) {
+            (Entry::Greeting, _) => Event::FromGreeting,
+            (Entry::Handshake, _) => Event::FromHandshake,
+            (Entry::Command, Some(line)) if line.trim_end().len() > "STARTTLS".len() => {
+                Event::FromCommandParameter
+            }
+            (Entry::Command, _) => Event::FromCommand,
+        }
+    }
+
+    fn check_client(&mut self) -> Result<(), Failure> {
+        let demanded = self.policy.level() >= Level::Verify;
+        self.names = match self.policy.names_for(&self.host) {
+            Ok(names) => names,
+            Err(failure) if demanded => return Err(failure),
+            // A path of a socket, say: below `verify` it is not compared with anything.
+            Err(_) => Vec::new(),
+        };
+        if demanded && self.config.anchors().is_empty() {
+            let message = format!(
+                "level {} needs trust anchors, and the configuration has none: add the system's or a file of them",
+                self.policy.level().name()
+            );
+            return Err(Failure::new(Code::NoRoots, message));
+        }
+        self.sni = self.policy.sni_for(&self.host);
+        Ok(())
+    }
+
+    fn check_server(&self) -> Result<(), Failure> {
+        match (self.policy.level(), self.config.has_keypair()) {
+            (Level::May, _) | (Level::Encrypt, true) => Ok(()),
+            (Level::Encrypt, false) => {
+                let message = "STARTTLS is required, and the configuration has no key pair";
+                Err(Failure::new(Code::NoKeypair, message))
+            }
+            (level, _) => {
+                let message = format!("level {} is for clients; a server has may or encrypt", level.name());
+                Err(Failure::new(Code::Argument, message))
+            }
+        }
+    }
+
+    /// STARTTLS while TLS is active: no byte from a client, 503 from a server (RFC 3207 section 4.2 forbids
+    /// the first and is silent on the second).
+    fn start_again(&mut self, entry: Entry) -> Error {
+        if self.role == Role::Server && entry == Entry::Command && self.state == State::Secured {
+            // A failure to encrypt shows at the next call.
+            drop(self.say(crate::dialog::ACTIVE));
+        }
+        Error::local(Code::State, "TLS is already active")
+    }
+
+    /// Keeps the first error for good: a session that failed stays failed.
+    fn failed(&mut self, failure: Failure) -> Error {
+        let error = self.judge(failure);
+        self.input_of_the_dead();
+        self.error.get_or_insert(error).clone()
+    }
+
+    fn judge(&self, failure: Failure) -> Error {
+        failure.judge(self.role, self.policy.level(), self.stage, self.state == State::Plain)
+    }
+
+    /// Nothing that was read is of use on a connection that cannot be used.
+    fn input_of_the_dead(&mut self) {
+        if self.state == State::Closed {
+            self.input = Buffer::default();
+            self.lines = Buffer::default();
+        }
+        self.deferred = false;
+    }
+
+    /// Takes bytes that came from the peer, as many as there is room for, and says how many. None at all
+    /// (`b""`) means that the peer closed the connection, as with `recv`.
+    pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        match bytes.is_empty() {
+            true => self.eof = true,
+            false if self.state == State::Closed => return bytes.len(),
+            false => {}
+        }
+        self.input.push(bytes)
+    }
+
+    /// Room to read into, for `Stream`.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        self.input.space()
+    }
+
+    /// Says how much was read into `space`; 0 is the end.
+    pub(crate) fn filled(&mut self, count: usize) {
+        self.eof |= count == 0;
+        self.input.filled(count);
+    }
+
+    /// Gives memory back that an idle session does not need.
+    pub(crate) fn rest(&mut self) {
+        self.input.release();
+        self.lines.release();
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+    }
+
+    /// The bytes to send to the peer. They stay until `sent`. What can wait for company is not shown: it
+    /// leaves with what is written next.
+    pub fn output(&self) -> &[u8] {
+        if self.deferred { &[] } else { &self.output[self.sent..] }
+    }
+
+    /// Drops the first `count` bytes of the output; they were sent.
+    pub fn sent(&mut self, count: usize) {
+        self.sent += count.min(self.output.len() - self.sent);
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// The last SMTP reply that a client received, its lines joined by `\n`. Before TLS it is forgotten when
+    /// TLS begins; after `start` from the greeting it is the reply to the EHLO inside TLS.
+    pub fn reply(&self) -> Option<&str> {
+        self.reply.as_deref()
+    }
+
+    /// The last hello that a server answered in plaintext, as it came: `EHLO client.example`. Forgotten when
+    /// TLS begins.
+    pub fn hello(&self) -> Option<&str> {
+        self.hello.as_deref()
+    }
+
+    /// Whether TLS is active: the handshake is done, and nobody has closed.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.state, State::HelloAgain | State::Secured | State::Rejected | State::Refusing)
+    }
+
+    /// The facts of the TLS connection, once the handshake is done; also if the policy is not met.
+    pub fn info(&self) -> Option<&Info> {
+        self.info.as_ref()
+    }
+
+    /// What the session waits for, in a message.
+    pub(crate) fn situation(&self) -> &'static str {
+        match self.state {
+            State::Greeting => "waiting for the server's greeting",
+            State::Hello | State::Helo | State::HelloAgain => "waiting for the reply to EHLO",
+            State::Starttls => "waiting for the reply to STARTTLS",
+            State::Handshake => "in the TLS handshake",
+            State::Offers | State::Requires | State::Cannot | State::Refusing => "waiting for a command",
+            _ => "exchanging data with the peer",
+        }
+    }
+
+    /// The transport failed, and with it the session.
+    pub(crate) fn transport_failed(&mut self, error: &std::io::Error) -> Error {
+        let failure = Failure::io(self.situation(), error);
+        self.state = State::Closed;
+        self.failed(failure)
+    }
+
+    /// Why the session failed.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Which side the session plays.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}

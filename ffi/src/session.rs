@@ -1,0 +1,611 @@
+//! smtptls_session: one connection on its way to TLS, and then in it.
+
+use std::cell::OnceCell;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::io;
+use std::time::Duration;
+
+use smtptls_core::{
+    Close, Code, Deadline, Entry, Error, Fd, Level, Limit, Mode, Policy, Progress, Protocol, Session, Stream,
+    Transport,
+};
+
+use crate::boundary::{bytes, c_text, free, guard, numbered, object, or_null, room, shared, string};
+use crate::config::smtptls_config;
+use crate::error::smtptls_error;
+use crate::info::smtptls_info;
+use crate::policy::smtptls_policy;
+
+/// One SMTP connection on its way to TLS, and then in it.
+///
+/// With descriptors attached, calls do I/O as their mode says. Without, the
+/// session never touches a descriptor: you carry the bytes with
+/// smtptls_session_feed() and smtptls_session_output(), and calls that cannot
+/// go on return SMTPTLS_WANT_INPUT or SMTPTLS_WANT_OUTPUT.
+///
+/// Only one thread may use a session at a time. After fork() only one of the
+/// two processes may go on using it; the other may free it, which sends
+/// nothing. What was learnt before TLS is forgotten when TLS begins.
+pub struct smtptls_session {
+    stream: Stream<Link>,
+    /// A panic went through it: it may only be freed.
+    poisoned: bool,
+    /// Of the last call that failed.
+    error: Option<Box<smtptls_error>>,
+    info: OnceCell<smtptls_info>,
+    reply: Option<CString>,
+    hello: Option<CString>,
+}
+
+/// What a session is attached to.
+enum Link {
+    /// Nothing: the program carries the bytes.
+    Memory,
+    Fd(Fd<'static>),
+}
+
+impl Transport for Link {
+    fn read(&mut self, buffer: &mut [u8], until: Deadline) -> io::Result<usize> {
+        match self {
+            Link::Memory => Err(io::ErrorKind::WouldBlock.into()),
+            Link::Fd(fd) => fd.read(buffer, until),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8], until: Deadline) -> io::Result<usize> {
+        match self {
+            Link::Memory => Err(io::ErrorKind::WouldBlock.into()),
+            Link::Fd(fd) => fd.write(bytes, until),
+        }
+    }
+}
+
+impl smtptls_session {
+    fn boxed(session: Session) -> *mut smtptls_session {
+        Box::into_raw(Box::new(smtptls_session {
+            stream: Stream::new(session, Link::Memory),
+            poisoned: false,
+            error: None,
+            info: OnceCell::new(),
+            reply: None,
+            hello: None,
+        }))
+    }
+
+    fn keep(&mut self, error: Error) -> isize {
+        let code = error.code().number();
+        self.error = Some(Box::new(error.into()));
+        code as isize
+    }
+}
+
+/// One call on a session: its error is kept, and its code returned.
+///
+/// # Safety
+///
+/// `session` is NULL or a session that is not freed and that no other call is using.
+unsafe fn on(
+    session: *mut smtptls_session,
+    body: impl FnOnce(&mut smtptls_session) -> Result<isize, Error>,
+) -> isize {
+    // SAFETY: as the caller of this function vouches.
+    let Some(session) = (unsafe { object(session) }) else { return Code::Argument.number() as isize };
+    if session.poisoned {
+        return Code::Internal.number() as isize;
+    }
+    match guard(|| body(session).or_else(|error| Ok::<_, Error>(session.keep(error)))) {
+        Ok(result) => result.unwrap_or(Code::Internal.number() as isize),
+        Err(panicked) => {
+            session.poisoned = true;
+            session.keep(panicked)
+        }
+    }
+}
+
+/// The same for calls whose result is 0 or a code.
+///
+/// # Safety
+///
+/// As for `on`.
+unsafe fn code(
+    session: *mut smtptls_session,
+    body: impl FnOnce(&mut smtptls_session) -> Result<c_int, Error>,
+) -> c_int {
+    // SAFETY: as the caller of this function vouches. Every code fits.
+    unsafe { on(session, |session| body(session).map(|code| code as isize)) as c_int }
+}
+
+/// The same for calls that only look.
+///
+/// # Safety
+///
+/// As for `on`, but other calls may look at the same time.
+unsafe fn look<R>(
+    session: *const smtptls_session,
+    nothing: R,
+    body: impl FnOnce(&'static smtptls_session) -> R,
+) -> R {
+    // SAFETY: as the caller of this function vouches; what is returned lives as the header says.
+    match unsafe { shared(session) } {
+        Some(session) if !session.poisoned => match guard(|| body(session)) {
+            Ok(result) => result,
+            Err(_) => nothing,
+        },
+        _ => nothing,
+    }
+}
+
+fn number<T>(progress: &Progress<T>) -> c_int {
+    match progress {
+        Progress::Done(_) => 0,
+        Progress::WantInput => -1,
+        Progress::WantOutput => -2,
+        Progress::WantRetry => -3,
+    }
+}
+
+fn count(progress: &Progress<usize>) -> isize {
+    match progress {
+        // No slice is longer than that.
+        Progress::Done(count) => isize::try_from(*count).unwrap_or(isize::MAX),
+        other => number(other) as isize,
+    }
+}
+
+/// A new client session to a server. host is the name that the policy is
+/// about, in mail routing the MX host. A NULL policy is SMTPTLS_LEVEL_VERIFY.
+/// NULL when config or host is NULL, or when the configuration cannot be
+/// frozen: smtptls_config_freeze() says why. Any other mistake is reported by
+/// smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_client(
+    config: *mut smtptls_config,
+    policy: *const smtptls_policy,
+    host: *const c_char,
+) -> *mut smtptls_session {
+    guard(|| {
+        // SAFETY: the header asks for a configuration and a policy that are not freed, or NULL, and a string
+        // that ends with NUL.
+        let (config, policy, host) = unsafe { (shared(config), shared(policy), string(host, "host")) };
+        let config = config.and_then(|config| config.frozen().ok());
+        let (Some(config), Ok(host)) = (config, host) else { return std::ptr::null_mut() };
+        let policy = policy.map_or_else(Policy::default, |policy| policy.policy.clone());
+        smtptls_session::boxed(Session::client(&config, &policy, host))
+    })
+    .unwrap_or(std::ptr::null_mut())
+}
+
+/// A new server session. A NULL policy is SMTPTLS_LEVEL_MAY: STARTTLS is
+/// offered and not required, as RFC 3207 section 4 asks of the MX hosts of a
+/// domain. SMTPTLS_LEVEL_ENCRYPT requires it. NULL when config is NULL, or
+/// when it cannot be frozen: smtptls_config_freeze() says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_server(
+    config: *mut smtptls_config,
+    policy: *const smtptls_policy,
+) -> *mut smtptls_session {
+    guard(|| {
+        // SAFETY: the header asks for a configuration and a policy that are not freed, or NULL.
+        let (config, policy) = unsafe { (shared(config), shared(policy)) };
+        let Some(config) = config.and_then(|config| config.frozen().ok()) else {
+            return std::ptr::null_mut();
+        };
+        let policy = policy.map_or_else(|| Policy::new(Level::May), |policy| policy.policy.clone());
+        smtptls_session::boxed(Session::server(&config, &policy))
+    })
+    .unwrap_or(std::ptr::null_mut())
+}
+
+/// Frees a session. Sends nothing and closes no descriptor. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_free(session: *mut smtptls_session) {
+    // SAFETY: the header asks for NULL or a session that is not freed.
+    unsafe { free(session) }
+}
+
+/// Reads from one descriptor and writes to another, or to the same one. mode
+/// is one of enum smtptls_mode. The descriptors stay yours: keep them open as
+/// long as the session is used; the library neither closes them nor changes
+/// their flags. On sockets no SIGPIPE is raised. Before
+/// smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_attach(
+    session: *mut smtptls_session,
+    read_fd: c_int,
+    write_fd: c_int,
+    mode: c_int,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            let mode = numbered(Mode::ALL, Mode::number, mode, "smtptls_mode")?;
+            if read_fd < 0 || write_fd < 0 {
+                return Err(Error::local(Code::Argument, "a descriptor is negative"));
+            }
+            // SAFETY: not negative, and the header asks for descriptors that stay open.
+            let fd = Fd::from_raw(read_fd, write_fd, mode);
+            *session.stream.transport_mut() = Link::Fd(fd);
+            Ok(0)
+        })
+    }
+}
+
+/// SMTP, the default, or LMTP: one of enum smtptls_protocol. Before
+/// smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_set_protocol(
+    session: *mut smtptls_session,
+    protocol: c_int,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            let protocol = numbered(Protocol::ALL, Protocol::number, protocol, "smtptls_protocol")?;
+            session.stream.session_mut().set_protocol(protocol).map(|()| 0)
+        })
+    }
+}
+
+/// For a server that starts from the greeting: a line of its EHLO reply
+/// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
+/// STARTTLS are there already. Before smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_add_extension(
+    session: *mut smtptls_session,
+    line: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed, and a string that ends with NUL.
+    unsafe {
+        code(session, |session| {
+            let line = string(line, "line")?;
+            session.stream.session_mut().add_extension(line).map(|()| 0)
+        })
+    }
+}
+
+/// For a server that starts from the command: the line that you have read. A
+/// parameter behind STARTTLS is answered with 501. Without this call the line
+/// was plainly STARTTLS. Before smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_set_command(
+    session: *mut smtptls_session,
+    line: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed, and a string that ends with NUL.
+    unsafe {
+        code(session, |session| {
+            let line = string(line, "line")?;
+            session.stream.session_mut().set_command(line).map(|()| 0)
+        })
+    }
+}
+
+/// Sets a time limit in milliseconds; zero waits for ever. timeout is one of
+/// enum smtptls_timeout. Both are five minutes by default. Sessions without
+/// descriptors have no limits: the time is yours.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_set_timeout(
+    session: *mut smtptls_session,
+    timeout: c_int,
+    milliseconds: u32,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            let which = numbered(Limit::ALL, Limit::number, timeout, "smtptls_timeout")?;
+            let limit = (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()));
+            session.stream.set_limit(which, limit);
+            Ok(0)
+        })
+    }
+}
+
+/// Sets a point in time, so many milliseconds from now, by which all calls
+/// that follow have to be done, beside their own limits; zero takes it away.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_set_deadline(
+    session: *mut smtptls_session,
+    milliseconds: u32,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            session.stream.set_deadline(match milliseconds {
+                0 => Deadline::NEVER,
+                milliseconds => Deadline::after(Duration::from_millis(milliseconds.into())),
+            });
+            Ok(0)
+        })
+    }
+}
+
+/// Does what is left of the STARTTLS dialogue, then the TLS handshake, then
+/// the checks of the policy. entry is one of enum smtptls_entry.
+///
+/// SMTPTLS_OK means one thing: TLS is up and the policy is met. After a
+/// failure smtptls_error_action() says what the policy lets you do.
+///
+/// unread is how many bytes you have read from the peer beyond what entry
+/// says, and not used. It must be 0: anything else is a command injection
+/// and fails with SMTPTLS_ERR_PLAINTEXT_INJECTED before a byte is sent.
+///
+/// After SMTPTLS_FROM_GREETING a client has said EHLO inside TLS, and
+/// smtptls_session_reply() is the answer. After SMTPTLS_FROM_COMMAND and
+/// SMTPTLS_FROM_HANDSHAKE go on with EHLO, as if the greeting had just come;
+/// a client's last handshake message may leave with it, so write first.
+///
+/// A certificate that does not meet the policy comes out after the handshake,
+/// with its own code; leave with smtptls_session_refuse().
+///
+/// After SMTPTLS_WANT_INPUT, SMTPTLS_WANT_OUTPUT or SMTPTLS_WANT_RETRY call
+/// again with the same arguments. Without descriptors, send what
+/// smtptls_session_output() shows also after an error: it tells the peer.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn smtptls_session_start(
+    session: *mut smtptls_session,
+    entry: c_int,
+    unread: usize,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            let entry = numbered(Entry::ALL, Entry::number, entry, "smtptls_entry")?;
+            session.stream.start(entry, unread).map(|progress| number(&progress))
+        })
+    }
+}
+
+/// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
+/// is 0 with and without a close_notify: SMTP frames itself, and
+/// smtptls_session_is_truncated() tells which it was.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn smtptls_session_read(
+    session: *mut smtptls_session,
+    buf: *mut c_void,
+    len: usize,
+) -> isize {
+    // SAFETY: the header asks for a session that is not freed, and room for len bytes at buf.
+    unsafe {
+        on(session, |session| {
+            let buffer = room(buf, len, "buf")?;
+            session.stream.read(buffer).map(|progress| count(&progress))
+        })
+    }
+}
+
+/// Writes buf and returns how many bytes were taken, or a negative code. With
+/// descriptors that block that is all of len, and it has been sent. Otherwise
+/// it may be less, and what was taken leaves with the next call; then call
+/// again with the rest, which may have moved.
+///
+/// With more, the bytes may wait for those of the next write and leave in one
+/// TLS record with them. A write without more, smtptls_session_flush(),
+/// smtptls_session_read() and smtptls_session_close() let them go.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn smtptls_session_write(
+    session: *mut smtptls_session,
+    buf: *const c_void,
+    len: usize,
+    more: bool,
+) -> isize {
+    // SAFETY: the header asks for a session that is not freed, and len bytes at buf.
+    unsafe {
+        on(session, |session| {
+            let data = bytes(buf, len, "buf")?;
+            session.stream.write(data, more).map(|progress| count(&progress))
+        })
+    }
+}
+
+/// Sends whatever waits to be sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_flush(session: *mut smtptls_session) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { code(session, |session| session.stream.flush().map(|progress| number(&progress))) }
+}
+
+/// How many bytes smtptls_session_read() can return without reading from the
+/// peer. Look here before you wait for a descriptor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_pending(session: *mut smtptls_session) -> usize {
+    // SAFETY: the header asks for a session that is not freed.
+    let pending = unsafe { on(session, |session| Ok(session.stream.session_mut().pending().cast_signed())) };
+    usize::try_from(pending).unwrap_or(0)
+}
+
+/// Leaves politely after a failed start, or by your own choice, as RFC 3207
+/// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
+/// not begin; a server answers 554 to all but QUIT until the client leaves or
+/// the time is up. Then close the descriptors.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_refuse(session: *mut smtptls_session) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { code(session, |session| session.stream.refuse().map(|progress| number(&progress))) }
+}
+
+/// Goes on although the policy is not met: the peer is not who it should be.
+/// A client must say EHLO next. SMTPTLS_ERR_STATE unless
+/// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_insecure_continue(session: *mut smtptls_session) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { code(session, |session| session.stream.session_mut().insecure_continue().map(|()| 0)) }
+}
+
+/// Tells the peer that nothing more will be sent. how is one of enum
+/// smtptls_close. SMTPTLS_ERR_TRUNCATED if the peer had closed the connection
+/// without saying so, which in SMTP does no harm after the reply to QUIT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_close(session: *mut smtptls_session, how: c_int) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            let how = numbered(Close::ALL, Close::number, how, "smtptls_close")?;
+            session.stream.close(how).map(|progress| number(&progress))
+        })
+    }
+}
+
+/// Without descriptors: takes bytes that came from the peer, and returns how
+/// many; fewer than len only while much waits to be read. A len of 0 means
+/// that the peer closed the connection, as with recv(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_feed(
+    session: *mut smtptls_session,
+    buf: *const c_void,
+    len: usize,
+) -> isize {
+    // SAFETY: the header asks for a session that is not freed, and len bytes at buf.
+    unsafe {
+        on(session, |session| {
+            let bytes = bytes(buf, len, "buf")?;
+            Ok(session.stream.session_mut().feed(bytes).cast_signed())
+        })
+    }
+}
+
+/// Without descriptors: shows the bytes to send to the peer and returns how
+/// many there are. They stay in the session until smtptls_session_sent(), and
+/// *data is valid until the next call on the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_output(
+    session: *const smtptls_session,
+    data: *mut *const u8,
+) -> usize {
+    // SAFETY: the header asks for a session that is not freed, and a pointer or NULL at data.
+    unsafe {
+        let output: &[u8] = look(session, &[], |session| session.stream.session().output());
+        if let Some(data) = object(data) {
+            *data = if output.is_empty() { std::ptr::null() } else { output.as_ptr() };
+        }
+        output.len()
+    }
+}
+
+/// Without descriptors: drops the first len bytes of the output; they were
+/// sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_sent(session: *mut smtptls_session, len: usize) {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            session.stream.session_mut().sent(len);
+            Ok(0)
+        });
+    }
+}
+
+/// Bytes that came from the peer and are yours, and how many there are. On a
+/// server after SMTPTLS_ERR_NOT_REQUESTED: the command with which the client
+/// went on in plaintext, and what followed. After the peer's close_notify:
+/// what followed that. *data is valid until the next call on the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_leftover(
+    session: *const smtptls_session,
+    data: *mut *const u8,
+) -> usize {
+    // SAFETY: the header asks for a session that is not freed, and a pointer or NULL at data.
+    unsafe {
+        let leftover: &[u8] = look(session, &[], |session| session.stream.session().leftover());
+        if let Some(data) = object(data) {
+            *data = if leftover.is_empty() { std::ptr::null() } else { leftover.as_ptr() };
+        }
+        leftover.len()
+    }
+}
+
+/// The last SMTP reply that a client received, its lines joined by "\n", or
+/// NULL. Valid until the next call on the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_reply(session: *mut smtptls_session) -> *const c_char {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            session.reply = session.stream.session().reply().map(c_text);
+            Ok(0)
+        });
+        shared(session).map_or(std::ptr::null(), |session| or_null(session.reply.as_ref()))
+    }
+}
+
+/// The last hello that a server answered in plaintext, as it came, such as
+/// "EHLO client.example", or NULL. Valid until the next call on the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_hello(session: *mut smtptls_session) -> *const c_char {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        code(session, |session| {
+            session.hello = session.stream.session().hello().map(c_text);
+            Ok(0)
+        });
+        shared(session).map_or(std::ptr::null(), |session| or_null(session.hello.as_ref()))
+    }
+}
+
+/// Whether TLS is active: the handshake is done, and the session is not
+/// closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_is_tls(session: *const smtptls_session) -> bool {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { look(session, false, |session| session.stream.session().is_tls()) }
+}
+
+/// Whether the peer closed the connection without a close_notify.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_is_truncated(session: *const smtptls_session) -> bool {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { look(session, false, |session| session.stream.session().is_truncated()) }
+}
+
+/// The facts of the TLS connection, or NULL before the handshake is done;
+/// also there if the policy is not met. They never change, and live as long
+/// as the session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_info(session: *const smtptls_session) -> *const smtptls_info {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe {
+        look(session, std::ptr::null(), |session| match session.stream.info() {
+            Some(info) => std::ptr::from_ref(session.info.get_or_init(|| info.into())),
+            None => std::ptr::null(),
+        })
+    }
+}
+
+/// Why the last call that failed did so, or NULL if none has. Valid until the
+/// next call on the session that fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_error(session: *const smtptls_session) -> *const smtptls_error {
+    // SAFETY: the header asks for a session that is not freed.
+    let error = unsafe { shared(session) }.and_then(|session| session.error.as_deref());
+    error.map_or(std::ptr::null(), std::ptr::from_ref)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{smtptls_config_free, smtptls_config_new};
+    use crate::error::smtptls_error_code;
+
+    /// SEC-14: after a panic every call answers SMTPTLS_ERR_INTERNAL, and only free is of use.
+    #[test]
+    fn a_panic_poisons_the_session() {
+        let internal = Code::Internal.number();
+        // SAFETY: objects of this library, freed once and at the end.
+        unsafe {
+            let config = smtptls_config_new();
+            let session = smtptls_session_server(config, std::ptr::null());
+            let forced = on(session, |_| panic!("forced"));
+            assert_eq!(forced, internal as isize);
+            assert_eq!(smtptls_error_code(smtptls_session_error(session)), internal);
+            assert_eq!(smtptls_session_start(session, 0, 0), internal);
+            assert_eq!(smtptls_session_read(session, std::ptr::null_mut(), 0), internal as isize);
+            assert!(smtptls_session_info(session).is_null());
+            assert_eq!(smtptls_session_output(session, std::ptr::null_mut()), 0);
+            smtptls_session_free(session);
+            smtptls_config_free(config);
+        }
+    }
+}

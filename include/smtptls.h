@@ -1,0 +1,638 @@
+/*
+ * smtptls: STARTTLS for SMTP (RFC 3207), client and server, on rustls.
+ *
+ * SPDX-License-Identifier: Apache-2.0 OR ISC OR MIT
+ *
+ * Five nouns: a config (who we are and whom we trust) lives as long as the
+ * process, a policy (what we demand) as a destination, a session as a
+ * connection; info and error are read from them. Sessions keep alive what
+ * they use: free anything in any order. Strings that go in are UTF-8 (paths:
+ * any bytes) and are copied; pointers that come out belong to the object they
+ * came from. Functions take NULL for any object, and answer it with
+ * SMTPTLS_ERR_ARGUMENT, NULL, 0 or false. Nothing is printed, no signal
+ * handler, thread or exit handler is installed, and there is nothing to
+ * initialise.
+ */
+
+
+#ifndef SMTPTLS_H
+#define SMTPTLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SMTPTLS_VERSION_MAJOR 0
+#define SMTPTLS_VERSION_MINOR 1
+#define SMTPTLS_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define SMTPTLS_MUST_USE __attribute__((warn_unused_result))
+#else
+#define SMTPTLS_MUST_USE
+#endif
+
+
+// What a call returns. Zero is success, a negative number is one of these.
+// New codes may be added: treat a number you do not know as a failure.
+enum smtptls_code {
+  // Success.
+  SMTPTLS_OK = 0,
+  // Feed more bytes from the peer, or wait until the descriptor can be
+  // read, and call again.
+  SMTPTLS_WANT_INPUT = -1,
+  // Send what smtptls_session_output() shows, or wait until the descriptor
+  // can be written, and call again.
+  SMTPTLS_WANT_OUTPUT = -2,
+  // A signal came, in mode SMTPTLS_MODE_INTERRUPTIBLE: call again to go on.
+  SMTPTLS_WANT_RETRY = -3,
+  // An argument is NULL, out of range or malformed.
+  SMTPTLS_ERR_ARGUMENT = -10,
+  // The call does not fit the state of the object.
+  SMTPTLS_ERR_STATE = -11,
+  // The configuration is frozen.
+  SMTPTLS_ERR_FROZEN = -12,
+  // A bug in the library; the object may only be freed.
+  SMTPTLS_ERR_INTERNAL = -13,
+  // A file could not be read.
+  SMTPTLS_ERR_FILE = -20,
+  // No certificate could be read from the input.
+  SMTPTLS_ERR_CERTIFICATE_PARSE = -21,
+  // No private key could be read from the input.
+  SMTPTLS_ERR_KEY_PARSE = -22,
+  // The private key is not the certificate's.
+  SMTPTLS_ERR_KEY_MISMATCH = -23,
+  // The policy needs trust anchors and the configuration has none.
+  SMTPTLS_ERR_NO_ROOTS = -24,
+  // A server needs a key pair and the configuration has none.
+  SMTPTLS_ERR_NO_KEYPAIR = -25,
+  // The private key is encrypted.
+  SMTPTLS_ERR_KEY_ENCRYPTED = -26,
+  // A system call failed; see smtptls_error_os().
+  SMTPTLS_ERR_IO = -30,
+  // The peer closed the connection.
+  SMTPTLS_ERR_EOF = -31,
+  // The time allowed for the call ran out.
+  SMTPTLS_ERR_TIMEOUT = -32,
+  // The peer closed the connection without a TLS close_notify.
+  SMTPTLS_ERR_TRUNCATED = -33,
+  // The server does not offer STARTTLS.
+  SMTPTLS_ERR_NOT_OFFERED = -40,
+  // The server refused STARTTLS, or the greeting or EHLO before it.
+  SMTPTLS_ERR_REFUSED = -41,
+  // What the peer sent is not SMTP.
+  SMTPTLS_ERR_SMTP_SYNTAX = -42,
+  // Plaintext arrived after STARTTLS and before TLS.
+  SMTPTLS_ERR_PLAINTEXT_INJECTED = -43,
+  // A line or a reply of the peer is longer than the limit.
+  SMTPTLS_ERR_TOO_LONG = -44,
+  // A reply arrived that nobody had asked for.
+  SMTPTLS_ERR_UNSOLICITED = -45,
+  // On a server: the client goes on without STARTTLS; its command is in
+  // smtptls_session_leftover().
+  SMTPTLS_ERR_NOT_REQUESTED = -46,
+  // The TLS handshake failed.
+  SMTPTLS_ERR_HANDSHAKE = -50,
+  // The peer sent a fatal TLS alert.
+  SMTPTLS_ERR_ALERT = -51,
+  // TLS broke after the handshake.
+  SMTPTLS_ERR_TLS = -52,
+  // The peer's certificate cannot be used.
+  SMTPTLS_ERR_CERT_INVALID = -60,
+  // The peer's certificate has expired or is not valid yet.
+  SMTPTLS_ERR_CERT_TIME = -61,
+  // The peer's certificate has no chain to a trust anchor.
+  SMTPTLS_ERR_CERT_UNTRUSTED = -62,
+  // The peer's certificate is not for the expected name.
+  SMTPTLS_ERR_CERT_NAME = -63,
+};
+
+// How much security is demanded of a peer. Each level is stricter than the
+// ones before it. The numbers are those of Postfix's TLS_LEV_*; the gaps are
+// reserved.
+enum smtptls_level {
+  // TLS if the server offers it, any certificate, plaintext otherwise.
+  SMTPTLS_LEVEL_MAY = 1,
+  // TLS or failure, any certificate.
+  SMTPTLS_LEVEL_ENCRYPT = 2,
+  // A certificate from a trusted authority, for the expected name.
+  SMTPTLS_LEVEL_VERIFY = 7,
+};
+
+// Where in the dialogue of RFC 3207 the session takes over.
+enum smtptls_entry {
+  // At the start: greeting, EHLO, STARTTLS, TLS; a client then says EHLO
+  // again. A server greets, and answers EHLO, HELO, NOOP, RSET, QUIT and
+  // STARTTLS; it ends with SMTPTLS_ERR_NOT_REQUESTED at any other command.
+  SMTPTLS_FROM_GREETING = 0,
+  // EHLO is done. A client session sends STARTTLS; a server session
+  // answers the STARTTLS that you have read.
+  SMTPTLS_FROM_COMMAND = 1,
+  // STARTTLS has been answered with 220, or there is none (port 465).
+  SMTPTLS_FROM_HANDSHAKE = 2,
+};
+
+// How the peer was authenticated.
+enum smtptls_auth {
+  // It was not.
+  SMTPTLS_AUTH_NONE = 0,
+  // By a trusted authority, for an expected name.
+  SMTPTLS_AUTH_PKIX = 4,
+};
+
+// What the policy lets a program do after a failure.
+enum smtptls_action {
+  // Nothing: end this connection, and tell the administrator.
+  SMTPTLS_ACTION_FAIL = 0,
+  // Go on in plaintext on this connection.
+  SMTPTLS_ACTION_CONTINUE = 1,
+  // Connect again and deliver in plaintext.
+  SMTPTLS_ACTION_RECONNECT = 2,
+  // Try the next server of the destination, or try again later.
+  SMTPTLS_ACTION_NEXT_HOST = 3,
+};
+
+// How calls on descriptors wait.
+enum smtptls_mode {
+  // Until done, failed or past the time limit, whatever O_NONBLOCK says.
+  SMTPTLS_MODE_BLOCKING = 0,
+  // The same, but a signal ends the wait: the call returns
+  // SMTPTLS_WANT_RETRY, and goes on when called again.
+  SMTPTLS_MODE_INTERRUPTIBLE = 1,
+  // Not at all: the call returns SMTPTLS_WANT_INPUT or
+  // SMTPTLS_WANT_OUTPUT.
+  SMTPTLS_MODE_NONBLOCKING = 2,
+};
+
+// How to close.
+enum smtptls_close {
+  // Send close_notify.
+  SMTPTLS_CLOSE_SEND = 0,
+  // Send close_notify, and read and drop what comes until the peer's.
+  SMTPTLS_CLOSE_WAIT = 1,
+  // Send close_notify, and go on reading.
+  SMTPTLS_CLOSE_HALF = 2,
+};
+
+// SMTP or LMTP.
+enum smtptls_protocol {
+  // SMTP (RFC 5321): EHLO, or HELO.
+  SMTPTLS_PROTOCOL_SMTP = 0,
+  // LMTP (RFC 2033): LHLO, and neither EHLO nor HELO.
+  SMTPTLS_PROTOCOL_LMTP = 1,
+};
+
+// What a fingerprint is the digest of.
+enum smtptls_fingerprint_of {
+  // The whole certificate.
+  SMTPTLS_FINGERPRINT_CERT = 0,
+  // The public key (SubjectPublicKeyInfo).
+  SMTPTLS_FINGERPRINT_PUBKEY = 1,
+};
+
+// Which time limit.
+enum smtptls_timeout {
+  // For smtptls_session_start() as a whole.
+  SMTPTLS_TIMEOUT_START = 0,
+  // For each other call that waits.
+  SMTPTLS_TIMEOUT_IO = 1,
+};
+
+// Protocol versions, by their numbers on the wire.
+enum smtptls_tls_version {
+  SMTPTLS_TLS1_2 = 771,
+  SMTPTLS_TLS1_3 = 772,
+};
+
+// Result types of SMTP TLS reporting (RFC 8460), numbered as libtlsrpt's
+// tlsrpt_failure_t.
+enum smtptls_tlsrpt {
+  // Not for a report.
+  SMTPTLS_TLSRPT_NONE = 0,
+  SMTPTLS_TLSRPT_STARTTLS_NOT_SUPPORTED = 201,
+  SMTPTLS_TLSRPT_CERTIFICATE_HOST_MISMATCH = 202,
+  SMTPTLS_TLSRPT_CERTIFICATE_NOT_TRUSTED = 203,
+  SMTPTLS_TLSRPT_CERTIFICATE_EXPIRED = 204,
+  SMTPTLS_TLSRPT_VALIDATION_FAILURE = 205,
+};
+
+// What a process trusts and who it is: trust anchors, key pairs, limits.
+//
+// Make one at start-up, freeze it, and share it: a frozen configuration is
+// read-only and any number of threads, and processes after fork(), may use
+// it at once. Until then only one thread may touch it.
+//
+// A call that fails spoils it: a configuration whose trust could not be
+// loaded never freezes, and no session can be started from it.
+struct smtptls_config;
+
+// Why something failed. Read-only.
+struct smtptls_error;
+
+// The facts of an established TLS connection. Read-only. Strings are UTF-8,
+// belong to the session and live as long as it does.
+struct smtptls_info;
+
+// What is demanded of one destination. Cheap to make: one per delivery is
+// fine. A session copies it, so it may be freed or changed at once. Only one
+// thread may use it at a time.
+//
+// For a server's session the level says whether STARTTLS is offered
+// (SMTPTLS_LEVEL_MAY) or required (SMTPTLS_LEVEL_ENCRYPT).
+struct smtptls_policy;
+
+// One SMTP connection on its way to TLS, and then in it.
+//
+// With descriptors attached, calls do I/O as their mode says. Without, the
+// session never touches a descriptor: you carry the bytes with
+// smtptls_session_feed() and smtptls_session_output(), and calls that cannot
+// go on return SMTPTLS_WANT_INPUT or SMTPTLS_WANT_OUTPUT.
+//
+// Only one thread may use a session at a time. After fork() only one of the
+// two processes may go on using it; the other may free it, which sends
+// nothing. What was learnt before TLS is forgotten when TLS begins.
+struct smtptls_session;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// A new configuration: no trust anchors, no key pairs, TLS 1.2 or later.
+// NULL only when out of memory.
+struct smtptls_config *smtptls_config_new(void);
+
+// Frees a configuration. Sessions made from it keep what they need. NULL is
+// fine.
+void smtptls_config_free(struct smtptls_config *config);
+
+// Checks the configuration as a whole and makes it read-only. Making a
+// session freezes it too; freeze it yourself to see mistakes at start-up,
+// and before threads share it. Returns SMTPTLS_OK, or the code of the first
+// call that failed.
+int smtptls_config_freeze(struct smtptls_config *config);
+
+// Why the last smtptls_config_*() call failed, or NULL if it did not. Valid
+// until the next call on this configuration.
+const struct smtptls_error *smtptls_config_error(const struct smtptls_config *config);
+
+// The name this host gives in EHLO and in its greeting. The default is the
+// system's host name. SMTPTLS_ERR_ARGUMENT if it cannot be one.
+int smtptls_config_set_hostname(struct smtptls_config *config,
+                                const char *hostname);
+
+// The oldest protocol version to accept, one of enum smtptls_tls_version.
+int smtptls_config_set_min_version(struct smtptls_config *config, int version);
+
+// Trusts the authorities that the system trusts. SMTPTLS_ERR_NO_ROOTS if it
+// trusts none.
+int smtptls_config_add_system_roots(struct smtptls_config *config);
+
+// Trusts every certificate in a PEM file. SMTPTLS_ERR_FILE,
+// SMTPTLS_ERR_CERTIFICATE_PARSE.
+int smtptls_config_add_roots_file(struct smtptls_config *config,
+                                  const char *file);
+
+// Trusts every certificate in PEM text.
+int smtptls_config_add_roots_pem(struct smtptls_config *config,
+                                 const void *pem,
+                                 size_t len);
+
+// Adds a certificate chain and its private key from PEM files; they may be
+// the same file, with key and certificates in any order. A client presents
+// the first key pair that the server accepts. A server chooses by the name
+// the client asks for; the first key pair serves clients that name none or
+// an unknown one. SMTPTLS_ERR_FILE, SMTPTLS_ERR_CERTIFICATE_PARSE,
+// SMTPTLS_ERR_KEY_PARSE, SMTPTLS_ERR_KEY_MISMATCH, SMTPTLS_ERR_KEY_ENCRYPTED.
+int smtptls_config_add_keypair_file(struct smtptls_config *config,
+                                    const char *chain,
+                                    const char *key);
+
+// As smtptls_config_add_keypair_file(), from PEM text.
+int smtptls_config_add_keypair_pem(struct smtptls_config *config,
+                                   const void *chain,
+                                   size_t chain_len,
+                                   const void *key,
+                                   size_t key_len);
+
+// The code, one of enum smtptls_code. SMTPTLS_OK for NULL.
+int smtptls_error_code(const struct smtptls_error *error);
+
+// One line of English for logs. Its wording may change. What the peer sent
+// stands in it escaped. Never NULL.
+const char *smtptls_error_message(const struct smtptls_error *error);
+
+// The errno of a failed system call, or 0.
+int smtptls_error_os(const struct smtptls_error *error);
+
+// The number of the TLS alert that the peer sent (RFC 8446 section 6), or -1.
+int smtptls_error_alert(const struct smtptls_error *error);
+
+// What the policy lets a program do now, one of enum smtptls_action.
+int smtptls_error_action(const struct smtptls_error *error);
+
+// The result type for an SMTP TLS report, one of enum smtptls_tlsrpt.
+int smtptls_error_tlsrpt(const struct smtptls_error *error);
+
+// The name of that result type, such as "certificate-expired", or NULL.
+// Static.
+const char *smtptls_error_tlsrpt_name(const struct smtptls_error *error);
+
+// One line for logs and Received headers, such as "TLSv1.3 with cipher
+// TLS_AES_256_GCM_SHA384 (256 bits) key-exchange X25519MLKEM768".
+const char *smtptls_info_summary(const struct smtptls_info *info);
+
+// The protocol version, "TLSv1.2" or "TLSv1.3".
+const char *smtptls_info_version(const struct smtptls_info *info);
+
+// The cipher suite by its IANA name.
+const char *smtptls_info_cipher(const struct smtptls_info *info);
+
+// The strength of the cipher in bits.
+int smtptls_info_cipher_bits(const struct smtptls_info *info);
+
+// The key exchange group by its IANA name, or NULL where a resumed session
+// of TLS 1.2 had none.
+const char *smtptls_info_group(const struct smtptls_info *info);
+
+// On a server, the server name (SNI) that the client sent, or NULL.
+const char *smtptls_info_server_name(const struct smtptls_info *info);
+
+// Whether an earlier TLS session was resumed.
+bool smtptls_info_resumed(const struct smtptls_info *info);
+
+// The level that was in force, one of enum smtptls_level.
+int smtptls_info_level(const struct smtptls_info *info);
+
+// How the peer was authenticated, one of enum smtptls_auth.
+int smtptls_info_auth(const struct smtptls_info *info);
+
+// Whether the peer sent a certificate.
+bool smtptls_info_certificate_present(const struct smtptls_info *info);
+
+// Whether the peer's certificate has a valid chain to a trust anchor,
+// whatever name it is for.
+bool smtptls_info_trusted(const struct smtptls_info *info);
+
+// Whether the peer's certificate is for an expected name, whoever signed it.
+bool smtptls_info_name_matched(const struct smtptls_info *info);
+
+// The expected name that the peer's certificate is for, or NULL.
+const char *smtptls_info_matched_name(const struct smtptls_info *info);
+
+// Why the peer is not authenticated, in one line, or NULL if it is. At the
+// levels may and encrypt this is no error.
+const char *smtptls_info_doubt(const struct smtptls_info *info);
+
+// The DER of a certificate that the peer sent, the peer's own at index 0.
+// NULL past the last.
+const uint8_t *smtptls_info_peer_cert(const struct smtptls_info *info,
+                                      size_t index,
+                                      size_t *len);
+
+// The digest of the peer's certificate or public key, "sha256:" and lower
+// case hex, or NULL. of is one of enum smtptls_fingerprint_of.
+const char *smtptls_info_peer_fingerprint(const struct smtptls_info *info,
+                                          int of);
+
+// The subject of the peer's certificate as in RFC 4514, or NULL.
+const char *smtptls_info_peer_subject(const struct smtptls_info *info);
+
+// The issuer of the peer's certificate as in RFC 4514, or NULL.
+const char *smtptls_info_peer_issuer(const struct smtptls_info *info);
+
+// The "tls-exporter" channel binding (RFC 9266) for SASL SCRAM-*-PLUS: 32
+// bytes. NULL at TLS 1.2, where the library cannot tell whether it is
+// defined.
+const uint8_t *smtptls_info_channel_binding(const struct smtptls_info *info,
+                                            size_t *len);
+
+// The clause for a Received header (RFC 8314 section 4.3), such as
+// "tls TLS_AES_256_GCM_SHA384 group x25519".
+const char *smtptls_info_received_clause(const struct smtptls_info *info);
+
+// A new policy of one of enum smtptls_level; NULL if there is no such level.
+struct smtptls_policy *smtptls_policy_new(int level);
+
+// Frees a policy. NULL is fine.
+void smtptls_policy_free(struct smtptls_policy *policy);
+
+// Why the last smtptls_policy_*() call failed, or NULL if it did not. Valid
+// until the next call on this policy.
+const struct smtptls_error *smtptls_policy_error(const struct smtptls_policy *policy);
+
+// Accepts a certificate for this name: a host name, an IP address, or
+// ".example.com" for any name below example.com. Names that were added take
+// the place of the session's host. SMTPTLS_ERR_ARGUMENT if it is no name.
+int smtptls_policy_add_name(struct smtptls_policy *policy, const char *name);
+
+// The server name (SNI) that a client sends. By default it is the session's
+// host, if that is a host name. NULL sends none. SMTPTLS_ERR_ARGUMENT if it
+// is no host name.
+int smtptls_policy_set_sni(struct smtptls_policy *policy, const char *name);
+
+// A new client session to a server. host is the name that the policy is
+// about, in mail routing the MX host. A NULL policy is SMTPTLS_LEVEL_VERIFY.
+// NULL when config or host is NULL, or when the configuration cannot be
+// frozen: smtptls_config_freeze() says why. Any other mistake is reported by
+// smtptls_session_start().
+struct smtptls_session *smtptls_session_client(struct smtptls_config *config,
+                                               const struct smtptls_policy *policy,
+                                               const char *host);
+
+// A new server session. A NULL policy is SMTPTLS_LEVEL_MAY: STARTTLS is
+// offered and not required, as RFC 3207 section 4 asks of the MX hosts of a
+// domain. SMTPTLS_LEVEL_ENCRYPT requires it. NULL when config is NULL, or
+// when it cannot be frozen: smtptls_config_freeze() says why.
+struct smtptls_session *smtptls_session_server(struct smtptls_config *config,
+                                               const struct smtptls_policy *policy);
+
+// Frees a session. Sends nothing and closes no descriptor. NULL is fine.
+void smtptls_session_free(struct smtptls_session *session);
+
+// Reads from one descriptor and writes to another, or to the same one. mode
+// is one of enum smtptls_mode. The descriptors stay yours: keep them open as
+// long as the session is used; the library neither closes them nor changes
+// their flags. On sockets no SIGPIPE is raised. Before
+// smtptls_session_start().
+int smtptls_session_attach(struct smtptls_session *session,
+                           int read_fd,
+                           int write_fd,
+                           int mode);
+
+// SMTP, the default, or LMTP: one of enum smtptls_protocol. Before
+// smtptls_session_start().
+int smtptls_session_set_protocol(struct smtptls_session *session,
+                                 int protocol);
+
+// For a server that starts from the greeting: a line of its EHLO reply
+// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
+// STARTTLS are there already. Before smtptls_session_start().
+int smtptls_session_add_extension(struct smtptls_session *session,
+                                  const char *line);
+
+// For a server that starts from the command: the line that you have read. A
+// parameter behind STARTTLS is answered with 501. Without this call the line
+// was plainly STARTTLS. Before smtptls_session_start().
+int smtptls_session_set_command(struct smtptls_session *session,
+                                const char *line);
+
+// Sets a time limit in milliseconds; zero waits for ever. timeout is one of
+// enum smtptls_timeout. Both are five minutes by default. Sessions without
+// descriptors have no limits: the time is yours.
+int smtptls_session_set_timeout(struct smtptls_session *session,
+                                int timeout,
+                                uint32_t milliseconds);
+
+// Sets a point in time, so many milliseconds from now, by which all calls
+// that follow have to be done, beside their own limits; zero takes it away.
+int smtptls_session_set_deadline(struct smtptls_session *session,
+                                 uint32_t milliseconds);
+
+// Does what is left of the STARTTLS dialogue, then the TLS handshake, then
+// the checks of the policy. entry is one of enum smtptls_entry.
+//
+// SMTPTLS_OK means one thing: TLS is up and the policy is met. After a
+// failure smtptls_error_action() says what the policy lets you do.
+//
+// unread is how many bytes you have read from the peer beyond what entry
+// says, and not used. It must be 0: anything else is a command injection
+// and fails with SMTPTLS_ERR_PLAINTEXT_INJECTED before a byte is sent.
+//
+// After SMTPTLS_FROM_GREETING a client has said EHLO inside TLS, and
+// smtptls_session_reply() is the answer. After SMTPTLS_FROM_COMMAND and
+// SMTPTLS_FROM_HANDSHAKE go on with EHLO, as if the greeting had just come;
+// a client's last handshake message may leave with it, so write first.
+//
+// A certificate that does not meet the policy comes out after the handshake,
+// with its own code; leave with smtptls_session_refuse().
+//
+// After SMTPTLS_WANT_INPUT, SMTPTLS_WANT_OUTPUT or SMTPTLS_WANT_RETRY call
+// again with the same arguments. Without descriptors, send what
+// smtptls_session_output() shows also after an error: it tells the peer.
+SMTPTLS_MUST_USE
+int smtptls_session_start(struct smtptls_session *session,
+                          int entry,
+                          size_t unread);
+
+// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
+// is 0 with and without a close_notify: SMTP frames itself, and
+// smtptls_session_is_truncated() tells which it was.
+SMTPTLS_MUST_USE
+ptrdiff_t smtptls_session_read(struct smtptls_session *session,
+                               void *buf,
+                               size_t len);
+
+// Writes buf and returns how many bytes were taken, or a negative code. With
+// descriptors that block that is all of len, and it has been sent. Otherwise
+// it may be less, and what was taken leaves with the next call; then call
+// again with the rest, which may have moved.
+//
+// With more, the bytes may wait for those of the next write and leave in one
+// TLS record with them. A write without more, smtptls_session_flush(),
+// smtptls_session_read() and smtptls_session_close() let them go.
+SMTPTLS_MUST_USE
+ptrdiff_t smtptls_session_write(struct smtptls_session *session,
+                                const void *buf,
+                                size_t len,
+                                bool more);
+
+// Sends whatever waits to be sent.
+int smtptls_session_flush(struct smtptls_session *session);
+
+// How many bytes smtptls_session_read() can return without reading from the
+// peer. Look here before you wait for a descriptor.
+size_t smtptls_session_pending(struct smtptls_session *session);
+
+// Leaves politely after a failed start, or by your own choice, as RFC 3207
+// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
+// not begin; a server answers 554 to all but QUIT until the client leaves or
+// the time is up. Then close the descriptors.
+int smtptls_session_refuse(struct smtptls_session *session);
+
+// Goes on although the policy is not met: the peer is not who it should be.
+// A client must say EHLO next. SMTPTLS_ERR_STATE unless
+// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
+int smtptls_session_insecure_continue(struct smtptls_session *session);
+
+// Tells the peer that nothing more will be sent. how is one of enum
+// smtptls_close. SMTPTLS_ERR_TRUNCATED if the peer had closed the connection
+// without saying so, which in SMTP does no harm after the reply to QUIT.
+int smtptls_session_close(struct smtptls_session *session, int how);
+
+// Without descriptors: takes bytes that came from the peer, and returns how
+// many; fewer than len only while much waits to be read. A len of 0 means
+// that the peer closed the connection, as with recv(2).
+ptrdiff_t smtptls_session_feed(struct smtptls_session *session,
+                               const void *buf,
+                               size_t len);
+
+// Without descriptors: shows the bytes to send to the peer and returns how
+// many there are. They stay in the session until smtptls_session_sent(), and
+// *data is valid until the next call on the session.
+size_t smtptls_session_output(const struct smtptls_session *session,
+                              const uint8_t **data);
+
+// Without descriptors: drops the first len bytes of the output; they were
+// sent.
+void smtptls_session_sent(struct smtptls_session *session, size_t len);
+
+// Bytes that came from the peer and are yours, and how many there are. On a
+// server after SMTPTLS_ERR_NOT_REQUESTED: the command with which the client
+// went on in plaintext, and what followed. After the peer's close_notify:
+// what followed that. *data is valid until the next call on the session.
+size_t smtptls_session_leftover(const struct smtptls_session *session,
+                                const uint8_t **data);
+
+// The last SMTP reply that a client received, its lines joined by "\n", or
+// NULL. Valid until the next call on the session.
+const char *smtptls_session_reply(struct smtptls_session *session);
+
+// The last hello that a server answered in plaintext, as it came, such as
+// "EHLO client.example", or NULL. Valid until the next call on the session.
+const char *smtptls_session_hello(struct smtptls_session *session);
+
+// Whether TLS is active: the handshake is done, and the session is not
+// closed.
+bool smtptls_session_is_tls(const struct smtptls_session *session);
+
+// Whether the peer closed the connection without a close_notify.
+bool smtptls_session_is_truncated(const struct smtptls_session *session);
+
+// The facts of the TLS connection, or NULL before the handshake is done;
+// also there if the policy is not met. They never change, and live as long
+// as the session.
+const struct smtptls_info *smtptls_session_info(const struct smtptls_session *session);
+
+// Why the last call that failed did so, or NULL if none has. Valid until the
+// next call on the session that fails.
+const struct smtptls_error *smtptls_session_error(const struct smtptls_session *session);
+
+// The name of a code, such as "SMTPTLS_ERR_CERT_NAME". Never NULL, static;
+// the names never change, so they are safe to log, match and count.
+// "SMTPTLS_ERR_UNKNOWN" for a number that is none.
+const char *smtptls_code_name(int code);
+
+// The name of an action, such as "next-host", or NULL. Static.
+const char *smtptls_action_name(int action);
+
+// The name of a level as in mail server configuration files ("encrypt"),
+// or NULL. Static.
+const char *smtptls_level_name(int level);
+
+// The level of that name, or SMTPTLS_ERR_ARGUMENT.
+int smtptls_level_from_name(const char *name);
+
+// The version of the library in use, such as "0.1.0". Static.
+const char *smtptls_version(void);
+
+// Whether a program compiled against this version can use the library it
+// runs with. Call it once as
+// smtptls_version_check(SMTPTLS_VERSION_MAJOR, SMTPTLS_VERSION_MINOR).
+bool smtptls_version_check(int major, int minor);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SMTPTLS_H */
