@@ -1,0 +1,214 @@
+//! Judging the peer at each level: chains, names, trust.
+
+mod common;
+
+use common::*;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use smtptls::{Auth, Code, Config, Entry, Error, Level, Policy, Session, Tlsrpt};
+
+/// A handshake between a client with this policy and a server with this chain.
+fn meet(config: &Config, policy: &Policy, host: &str, leaf: &Leaf) -> (Session, Result<(), Error>) {
+    let mut c = Session::client(config, policy, host);
+    let mut s = Session::server(&serving(leaf), &Policy::new(Level::May));
+    let (up, _) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
+    (c, up)
+}
+
+fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+    let mut params = CertificateParams::new(vec![HOST.to_string()]).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    Leaf { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
+/// R3207-4.1-2, R7817-3-1, R7817-3-8, R7817-3-9, R9525-6-1: chain x level. At may and encrypt every chain brings
+/// TLS up, and Info says what is wrong with it.
+#[test]
+fn chains_and_levels() {
+    let other = Authority::new("Other Root");
+    let a = authority();
+    let cases: Vec<(&str, Leaf, Option<(Code, Tlsrpt)>)> = vec![
+        ("right", a.leaf(&[HOST]), None),
+        ("several names", a.leaf(&["a.example.test", HOST]), None),
+        ("upper case", a.leaf(&["MX.Example.Test"]), None),
+        ("wildcard", a.leaf(&["*.example.test"]), None),
+        (
+            "wildcard for one label only",
+            a.leaf(&["*.test"]),
+            Some((Code::CertName, Tlsrpt::CertificateHostMismatch)),
+        ),
+        (
+            "wrong name",
+            a.leaf(&["mx2.example.test"]),
+            Some((Code::CertName, Tlsrpt::CertificateHostMismatch)),
+        ),
+        ("an address", a.leaf(&["127.0.0.1"]), Some((Code::CertName, Tlsrpt::CertificateHostMismatch))),
+        (
+            "name in CN only",
+            a.leaf_with(&[], |params| {
+                params.distinguished_name = rcgen::DistinguishedName::new();
+                params.distinguished_name.push(rcgen::DnType::CommonName, HOST);
+            }),
+            Some((Code::CertName, Tlsrpt::CertificateHostMismatch)),
+        ),
+        (
+            "unknown authority",
+            other.leaf(&[HOST]),
+            Some((Code::CertUntrusted, Tlsrpt::CertificateNotTrusted)),
+        ),
+        ("self-signed", self_signed(|_| {}), Some((Code::CertUntrusted, Tlsrpt::CertificateNotTrusted))),
+        (
+            "self-signed authority",
+            self_signed(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            Some((Code::CertUntrusted, Tlsrpt::CertificateNotTrusted)),
+        ),
+        (
+            "expired",
+            a.leaf_with(&[HOST], |params| {
+                (params.not_before, params.not_after) =
+                    (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+            }),
+            Some((Code::CertTime, Tlsrpt::CertificateExpired)),
+        ),
+        (
+            "not valid yet",
+            a.leaf_with(&[HOST], |params| {
+                (params.not_before, params.not_after) =
+                    (date_time_ymd(3001, 1, 1), date_time_ymd(3002, 1, 1));
+            }),
+            Some((Code::CertTime, Tlsrpt::ValidationFailure)),
+        ),
+        (
+            "for clients only",
+            a.leaf_with(&[HOST], |params| {
+                params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+            }),
+            Some((Code::CertInvalid, Tlsrpt::ValidationFailure)),
+        ),
+    ];
+    for (name, leaf, failure) in &cases {
+        for level in Level::ALL {
+            let (session, result) = meet(&trusting(), &Policy::new(*level), HOST, leaf);
+            let info = session.info().unwrap();
+            assert_eq!(info.level(), *level);
+            assert_eq!(info.auth(), if failure.is_none() { Auth::Pkix } else { Auth::None }, "{name}");
+            assert_eq!(info.doubt().is_some(), failure.is_some(), "{name}");
+            match failure {
+                Some((code, tlsrpt)) if *level == Level::Verify => {
+                    let error = result.unwrap_err();
+                    assert_eq!((error.code(), error.tlsrpt()), (*code, Some(*tlsrpt)), "{name}: {error}");
+                    assert_eq!(error.action(), smtptls::Action::NextHost);
+                }
+                _ => result.unwrap_or_else(|error| panic!("{name} at {level:?}: {error}")),
+            }
+        }
+    }
+}
+
+/// A certificate made by `openssl req -x509`, which is its own authority, is trusted where it is an anchor; and only
+/// that one.
+#[test]
+fn a_leaf_that_is_an_anchor() {
+    for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
+        let leaf = self_signed(|params| params.is_ca = is_ca.clone());
+        let twin = self_signed(|params| params.is_ca = is_ca.clone());
+        let mut builder = Config::builder();
+        builder.add_roots_pem(leaf.chain.as_bytes()).unwrap();
+        let config = builder.freeze().unwrap();
+        let verify = Policy::new(Level::Verify);
+        meet(&config, &verify, HOST, &leaf).1.unwrap();
+        assert_eq!(meet(&config, &verify, "other.test", &leaf).1.unwrap_err().code(), Code::CertName);
+        assert_eq!(meet(&config, &verify, HOST, &twin).1.unwrap_err().code(), Code::CertUntrusted);
+        let expired = self_signed(|params| {
+            params.is_ca = is_ca.clone();
+            (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+        });
+        let mut builder = Config::builder();
+        builder.add_roots_pem(expired.chain.as_bytes()).unwrap();
+        let config = builder.freeze().unwrap();
+        assert_eq!(meet(&config, &verify, HOST, &expired).1.unwrap_err().code(), Code::CertTime);
+    }
+}
+
+/// Names apart from the host: added ones take its place; `.example.test` is any host below; an IP address is
+/// compared with addresses only (R9525-6-2).
+#[test]
+fn names_of_the_policy() {
+    let leaf = authority().leaf(&["mx.example.test", "127.0.0.1"]);
+    let wild = authority().leaf(&["*.example.test"]);
+    for (host, names, leaf, fits) in [
+        ("mx.example.test", &[][..], &leaf, true),
+        ("MX.EXAMPLE.TEST.", &[], &leaf, true),
+        ("127.0.0.1", &[], &leaf, true),
+        ("[127.0.0.1]", &[], &leaf, true),
+        ("127.0.0.2", &[], &leaf, false),
+        ("localhost", &["mx.example.test"], &leaf, true),
+        ("localhost", &["a.test", "mx.example.test"], &leaf, true),
+        ("mx.example.test", &["other.test"], &leaf, false),
+        ("localhost", &[".example.test"], &leaf, true),
+        ("localhost", &[".example.test"], &wild, true),
+        ("localhost", &[".test"], &leaf, true),
+        ("localhost", &[".mx.example.test"], &leaf, false),
+        ("localhost", &[".ample.test"], &leaf, false),
+    ] {
+        let mut policy = Policy::new(Level::Verify);
+        for name in names {
+            policy.add_name(name).unwrap();
+        }
+        let result = meet(&trusting(), &policy, host, leaf).1;
+        assert_eq!(result.is_ok(), fits, "{host} {names:?}: {result:?}");
+    }
+    for name in ["", "a b", "a\0b", "é.test"] {
+        assert_eq!(Policy::new(Level::Verify).add_name(name).unwrap_err().code(), Code::Argument);
+    }
+}
+
+/// SNI is set apart from the names, and can be off.
+#[test]
+fn sni() {
+    let leaf = authority().leaf(&[HOST]);
+    for (host, sni, want) in [
+        (HOST, Some(None), None),
+        (HOST, Some(Some("sni.example.test")), Some("sni.example.test")),
+        (HOST, None, Some(HOST)),
+        ("127.0.0.1", None, None),
+        ("/run/lmtp.sock", None, None),
+    ] {
+        let mut policy = Policy::new(Level::Encrypt);
+        if let Some(sni) = sni {
+            policy.set_sni(sni).unwrap();
+        }
+        let mut c = Session::client(&trusting(), &policy, host);
+        let mut s = Session::server(&serving(&leaf), &Policy::new(Level::May));
+        start_both(&mut c, &mut s, Entry::Handshake, usize::MAX).0.unwrap();
+        assert_eq!(s.info().unwrap().server_name(), want);
+    }
+    assert_eq!(Policy::new(Level::May).set_sni(Some("127.0.0.1")).unwrap_err().code(), Code::Argument);
+}
+
+/// Several key pairs: by name, by wildcard, and the first for the rest (R7672-8.1-3, R8461-7.1-3).
+#[test]
+fn several_key_pairs() {
+    let mut builder = Config::builder();
+    for names in [&["first.test"][..], &["second.test", "third.test"], &["*.wild.test"]] {
+        let leaf = authority().leaf(names);
+        builder.add_keypair_pem(leaf.chain.as_bytes(), leaf.key.as_bytes()).unwrap();
+    }
+    let config = builder.freeze().unwrap();
+    for (host, fits) in [
+        ("first.test", true),
+        ("second.test", true),
+        ("THIRD.test", true),
+        ("a.wild.test", true),
+        ("unknown.test", false),
+    ] {
+        let mut c = Session::client(&trusting(), &Policy::new(Level::Verify), host);
+        let mut s = Session::server(&config, &Policy::new(Level::May));
+        let (up, down) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
+        down.unwrap();
+        assert_eq!(up.is_ok(), fits, "{host}");
+        if !fits {
+            assert!(up.unwrap_err().message().contains("first.test"));
+        }
+    }
+}
