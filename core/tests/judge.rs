@@ -27,7 +27,8 @@ fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Leaf {
 fn chains_and_levels() {
     let other = Authority::new("Other Root");
     let a = authority();
-    let cases: Vec<(&str, Leaf, Option<(Code, Tlsrpt)>)> = vec![
+    type Case = (&'static str, Leaf, Option<(Code, Tlsrpt)>);
+    let cases: Vec<Case> = vec![
         ("right", a.leaf(&[HOST]), None),
         ("several names", a.leaf(&["a.example.test", HOST]), None),
         ("upper case", a.leaf(&["MX.Example.Test"]), None),
@@ -110,8 +111,8 @@ fn chains_and_levels() {
 #[test]
 fn a_leaf_that_is_an_anchor() {
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
-        let leaf = self_signed(|params| params.is_ca = is_ca.clone());
-        let twin = self_signed(|params| params.is_ca = is_ca.clone());
+        let leaf = self_signed(|params| params.is_ca = is_ca);
+        let twin = self_signed(|params| params.is_ca = is_ca);
         let mut builder = Config::builder();
         builder.add_roots_pem(leaf.chain.as_bytes()).unwrap();
         let config = builder.freeze().unwrap();
@@ -120,7 +121,7 @@ fn a_leaf_that_is_an_anchor() {
         assert_eq!(meet(&config, &verify, "other.test", &leaf).1.unwrap_err().code(), Code::CertName);
         assert_eq!(meet(&config, &verify, HOST, &twin).1.unwrap_err().code(), Code::CertUntrusted);
         let expired = self_signed(|params| {
-            params.is_ca = is_ca.clone();
+            params.is_ca = is_ca;
             (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
         });
         let mut builder = Config::builder();

@@ -412,7 +412,7 @@ pub unsafe extern "C" fn smtptls_session_flush(session: *mut smtptls_session) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_pending(session: *mut smtptls_session) -> usize {
     // SAFETY: the header asks for a session that is not freed.
-    let pending = unsafe { on(session, |session| Ok(session.stream.session_mut().pending().cast_signed())) };
+    let pending = unsafe { on(session, |session| Ok(session.stream.session_mut().pending() as isize)) };
     usize::try_from(pending).unwrap_or(0)
 }
 
@@ -462,7 +462,7 @@ pub unsafe extern "C" fn smtptls_session_feed(
     unsafe {
         on(session, |session| {
             let bytes = bytes(buf, len, "buf")?;
-            Ok(session.stream.session_mut().feed(bytes).cast_signed())
+            Ok(session.stream.session_mut().feed(bytes) as isize)
         })
     }
 }
