@@ -515,6 +515,22 @@ int smtptls_session_start(struct smtptls_session *session,
                           int entry,
                           size_t unread);
 
+// Leaves politely after a failed start, or by your own choice, as RFC 3207
+// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
+// not begin; a server answers 554 to all but QUIT until the client leaves or
+// the time is up. Then close the descriptors.
+int smtptls_session_refuse(struct smtptls_session *session);
+
+// Goes on although the policy is not met: the peer is not who it should be.
+// A client must say EHLO next. SMTPTLS_ERR_STATE unless
+// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
+int smtptls_session_insecure_continue(struct smtptls_session *session);
+
+// Tells the peer that nothing more will be sent. how is one of enum
+// smtptls_close. SMTPTLS_ERR_TRUNCATED if the peer had closed the connection
+// without saying so, which in SMTP does no harm after the reply to QUIT.
+int smtptls_session_close(struct smtptls_session *session, int how);
+
 // Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
 // is 0 with and without a close_notify: SMTP frames itself, and
 // smtptls_session_is_truncated() tells which it was.
@@ -543,22 +559,6 @@ int smtptls_session_flush(struct smtptls_session *session);
 // How many bytes smtptls_session_read() can return without reading from the
 // peer. Look here before you wait for a descriptor.
 size_t smtptls_session_pending(struct smtptls_session *session);
-
-// Leaves politely after a failed start, or by your own choice, as RFC 3207
-// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
-// not begin; a server answers 554 to all but QUIT until the client leaves or
-// the time is up. Then close the descriptors.
-int smtptls_session_refuse(struct smtptls_session *session);
-
-// Goes on although the policy is not met: the peer is not who it should be.
-// A client must say EHLO next. SMTPTLS_ERR_STATE unless
-// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
-int smtptls_session_insecure_continue(struct smtptls_session *session);
-
-// Tells the peer that nothing more will be sent. how is one of enum
-// smtptls_close. SMTPTLS_ERR_TRUNCATED if the peer had closed the connection
-// without saying so, which in SMTP does no harm after the reply to QUIT.
-int smtptls_session_close(struct smtptls_session *session, int how);
 
 // Without descriptors: takes bytes that came from the peer, and returns how
 // many; fewer than len only while much waits to be read. A len of 0 means

@@ -1,7 +1,7 @@
 //! smtptls_session: one connection on its way to TLS, and then in it.
 
 use std::cell::OnceCell;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use smtptls_core::{
     Transport,
 };
 
-use crate::boundary::{bytes, c_text, free, guard, numbered, object, or_null, room, shared, string};
+use crate::boundary::{free, guard, numbered, object, shared, string};
 use crate::config::smtptls_config;
 use crate::error::smtptls_error;
 use crate::info::smtptls_info;
@@ -141,14 +141,6 @@ fn number<T>(progress: &Progress<T>) -> c_int {
         Progress::WantInput => -1,
         Progress::WantOutput => -2,
         Progress::WantRetry => -3,
-    }
-}
-
-fn count(progress: &Progress<usize>) -> isize {
-    match progress {
-        // No slice is longer than that.
-        Progress::Done(count) => isize::try_from(*count).unwrap_or(isize::MAX),
-        other => number(other) as isize,
     }
 }
 
@@ -356,66 +348,6 @@ pub unsafe extern "C" fn smtptls_session_start(
     }
 }
 
-/// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
-/// is 0 with and without a close_notify: SMTP frames itself, and
-/// smtptls_session_is_truncated() tells which it was.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn smtptls_session_read(
-    session: *mut smtptls_session,
-    buf: *mut c_void,
-    len: usize,
-) -> isize {
-    // SAFETY: the header asks for a session that is not freed, and room for len bytes at buf.
-    unsafe {
-        on(session, |session| {
-            let buffer = room(buf, len, "buf")?;
-            session.stream.read(buffer).map(|progress| count(&progress))
-        })
-    }
-}
-
-/// Writes buf and returns how many bytes were taken, or a negative code. With
-/// descriptors that block that is all of len, and it has been sent. Otherwise
-/// it may be less, and what was taken leaves with the next call; then call
-/// again with the rest, which may have moved.
-///
-/// With more, the bytes may wait for those of the next write and leave in one
-/// TLS record with them. A write without more, smtptls_session_flush(),
-/// smtptls_session_read() and smtptls_session_close() let them go.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn smtptls_session_write(
-    session: *mut smtptls_session,
-    buf: *const c_void,
-    len: usize,
-    more: bool,
-) -> isize {
-    // SAFETY: the header asks for a session that is not freed, and len bytes at buf.
-    unsafe {
-        on(session, |session| {
-            let data = bytes(buf, len, "buf")?;
-            session.stream.write(data, more).map(|progress| count(&progress))
-        })
-    }
-}
-
-/// Sends whatever waits to be sent.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_flush(session: *mut smtptls_session) -> c_int {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe { code(session, |session| session.stream.flush().map(|progress| number(&progress))) }
-}
-
-/// How many bytes smtptls_session_read() can return without reading from the
-/// peer. Look here before you wait for a descriptor.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_pending(session: *mut smtptls_session) -> usize {
-    // SAFETY: the header asks for a session that is not freed.
-    let pending = unsafe { on(session, |session| Ok(session.stream.session_mut().pending() as isize)) };
-    usize::try_from(pending).unwrap_or(0)
-}
-
 /// Leaves politely after a failed start, or by your own choice, as RFC 3207
 /// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
 /// not begin; a server answers 554 to all but QUIT until the client leaves or
@@ -449,142 +381,14 @@ pub unsafe extern "C" fn smtptls_session_close(session: *mut smtptls_session, ho
     }
 }
 
-/// Without descriptors: takes bytes that came from the peer, and returns how
-/// many; fewer than len only while much waits to be read. A len of 0 means
-/// that the peer closed the connection, as with recv(2).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_feed(
-    session: *mut smtptls_session,
-    buf: *const c_void,
-    len: usize,
-) -> isize {
-    // SAFETY: the header asks for a session that is not freed, and len bytes at buf.
-    unsafe {
-        on(session, |session| {
-            let bytes = bytes(buf, len, "buf")?;
-            Ok(session.stream.session_mut().feed(bytes) as isize)
-        })
-    }
-}
+mod transfer;
 
-/// Without descriptors: shows the bytes to send to the peer and returns how
-/// many there are. They stay in the session until smtptls_session_sent(), and
-/// *data is valid until the next call on the session.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_output(
-    session: *const smtptls_session,
-    data: *mut *const u8,
-) -> usize {
-    // SAFETY: the header asks for a session that is not freed, and a pointer or NULL at data.
-    unsafe {
-        let output: &[u8] = look(session, &[], |session| session.stream.session().output());
-        if let Some(data) = object(data) {
-            *data = if output.is_empty() { std::ptr::null() } else { output.as_ptr() };
-        }
-        output.len()
-    }
-}
-
-/// Without descriptors: drops the first len bytes of the output; they were
-/// sent.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_sent(session: *mut smtptls_session, len: usize) {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe {
-        code(session, |session| {
-            session.stream.session_mut().sent(len);
-            Ok(0)
-        });
-    }
-}
-
-/// Bytes that came from the peer and are yours, and how many there are. On a
-/// server after SMTPTLS_ERR_NOT_REQUESTED: the command with which the client
-/// went on in plaintext, and what followed. After the peer's close_notify:
-/// what followed that. *data is valid until the next call on the session.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_leftover(
-    session: *const smtptls_session,
-    data: *mut *const u8,
-) -> usize {
-    // SAFETY: the header asks for a session that is not freed, and a pointer or NULL at data.
-    unsafe {
-        let leftover: &[u8] = look(session, &[], |session| session.stream.session().leftover());
-        if let Some(data) = object(data) {
-            *data = if leftover.is_empty() { std::ptr::null() } else { leftover.as_ptr() };
-        }
-        leftover.len()
-    }
-}
-
-/// The last SMTP reply that a client received, its lines joined by "\n", or
-/// NULL. Valid until the next call on the session.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_reply(session: *mut smtptls_session) -> *const c_char {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe {
-        code(session, |session| {
-            session.reply = session.stream.session().reply().map(c_text);
-            Ok(0)
-        });
-        shared(session).map_or(std::ptr::null(), |session| or_null(session.reply.as_ref()))
-    }
-}
-
-/// The last hello that a server answered in plaintext, as it came, such as
-/// "EHLO client.example", or NULL. Valid until the next call on the session.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_hello(session: *mut smtptls_session) -> *const c_char {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe {
-        code(session, |session| {
-            session.hello = session.stream.session().hello().map(c_text);
-            Ok(0)
-        });
-        shared(session).map_or(std::ptr::null(), |session| or_null(session.hello.as_ref()))
-    }
-}
-
-/// Whether TLS is active: the handshake is done, and the session is not
-/// closed.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_is_tls(session: *const smtptls_session) -> bool {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe { look(session, false, |session| session.stream.session().is_tls()) }
-}
-
-/// Whether the peer closed the connection without a close_notify.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_is_truncated(session: *const smtptls_session) -> bool {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe { look(session, false, |session| session.stream.session().is_truncated()) }
-}
-
-/// The facts of the TLS connection, or NULL before the handshake is done;
-/// also there if the policy is not met. They never change, and live as long
-/// as the session.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_info(session: *const smtptls_session) -> *const smtptls_info {
-    // SAFETY: the header asks for a session that is not freed.
-    unsafe {
-        look(session, std::ptr::null(), |session| match session.stream.info() {
-            Some(info) => std::ptr::from_ref(session.info.get_or_init(|| info.into())),
-            None => std::ptr::null(),
-        })
-    }
-}
-
-/// Why the last call that failed did so, or NULL if none has. Valid until the
-/// next call on the session that fails.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_error(session: *const smtptls_session) -> *const smtptls_error {
-    // SAFETY: the header asks for a session that is not freed.
-    let error = unsafe { shared(session) }.and_then(|session| session.error.as_deref());
-    error.map_or(std::ptr::null(), std::ptr::from_ref)
-}
+mod facts;
 
 #[cfg(test)]
 mod tests {
+    use super::facts::{smtptls_session_error, smtptls_session_info};
+    use super::transfer::{smtptls_session_output, smtptls_session_read};
     use super::*;
     use crate::config::{smtptls_config_free, smtptls_config_new};
     use crate::error::smtptls_error_code;

@@ -1,0 +1,124 @@
+//! The engine before it starts: what the program sets, and what can be wrong on this side.
+
+use super::{Entry, Session};
+use crate::action::Stage;
+use crate::dialog::Event;
+use crate::error::Failure;
+use crate::{Code, Error, Level, Protocol, Role};
+
+impl Session {
+    /// SMTP, the default, or LMTP. Before `start`.
+    pub fn set_protocol(&mut self, protocol: Protocol) -> Result<(), Error> {
+        self.before_start("set_protocol")?;
+        self.protocol = protocol;
+        Ok(())
+    }
+
+    /// For a server that starts from the greeting: a line of its EHLO reply before TLS, such as `SIZE 1000`.
+    /// PIPELINING, ENHANCEDSTATUSCODES and STARTTLS are there already. Before `start`.
+    pub fn add_extension(&mut self, line: &str) -> Result<(), Error> {
+        self.before_start("add_extension")?;
+        let fit = (1..=500).contains(&line.len())
+            && !line.starts_with(' ')
+            && line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+            && !line.split(' ').any(|word| word.eq_ignore_ascii_case("STARTTLS"));
+        if !fit {
+            let line = crate::error::escape(line.as_bytes());
+            return Err(Error::local(
+                Code::Argument,
+                format!("\"{line}\" cannot be a line of an EHLO reply"),
+            ));
+        }
+        self.extensions.push(line.to_string());
+        Ok(())
+    }
+
+    /// For a server that starts from the command: the line that its program has read. One with a parameter is
+    /// answered with 501 (RFC 3207 section 4). Without this call the line was plainly `STARTTLS`.
+    pub fn set_command(&mut self, line: &str) -> Result<(), Error> {
+        self.before_start("set_command")?;
+        let line = line.trim_end_matches(['\r', '\n']);
+        match crate::command::parse(line.as_bytes(), self.protocol) {
+            Event::Starttls | Event::StarttlsParameter => {
+                self.command = Some(line.to_string());
+                Ok(())
+            }
+            _ => {
+                let line = crate::error::escape(line.as_bytes());
+                Err(Error::local(Code::Argument, format!("\"{line}\" is not the STARTTLS command")))
+            }
+        }
+    }
+
+    fn before_start(&self, call: &str) -> Result<(), Error> {
+        match self.entry {
+            None => Ok(()),
+            Some(_) => Err(Error::local(Code::State, format!("{call} comes before start"))),
+        }
+    }
+
+    /// Checks all that can be wrong on this side before a byte is sent: a client aborts if it cannot start TLS
+    /// after 220 (RFC 3207 section 4), so it finds out before it asks.
+    pub(super) fn check(&mut self, entry: Entry, unread: usize) -> Result<(), Failure> {
+        match self.role {
+            Role::Client => self.check_client()?,
+            Role::Server => self.check_server()?,
+        }
+        self.stage = match entry {
+            Entry::Greeting => Stage::Greeting,
+            Entry::Command => Stage::Starttls,
+            Entry::Handshake => Stage::Handshake,
+        };
+        let too_early = self.role == Role::Client && entry == Entry::Command && !self.input.is_empty();
+        if unread > 0 || too_early {
+            let count = unread.max(self.input.unread().len());
+            let message = format!("{count} bytes that came before TLS were read and not used");
+            return Err(Failure::new(Code::PlaintextInjected, message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn first_event(&self, entry: Entry) -> Event {
+        match (entry, &self.command) {
+            (Entry::Greeting, _) => Event::FromGreeting,
+            (Entry::Handshake, _) => Event::FromHandshake,
+            (Entry::Command, Some(line)) if line.trim_end().len() > "STARTTLS".len() => {
+                Event::FromCommandParameter
+            }
+            (Entry::Command, _) => Event::FromCommand,
+        }
+    }
+
+    fn check_client(&mut self) -> Result<(), Failure> {
+        let demanded = self.policy.level() >= Level::Verify;
+        self.names = match self.policy.names_for(&self.host) {
+            Ok(names) => names,
+            Err(failure) if demanded => return Err(failure),
+            // A path of a socket, say: below `verify` it is not compared with anything.
+            Err(_) => Vec::new(),
+        };
+        if demanded && self.config.anchors().is_empty() {
+            let message = format!(
+                "level {} needs trust anchors, and the configuration has none: add the system's or a file of them",
+                self.policy.level().name()
+            );
+            return Err(Failure::new(Code::NoRoots, message));
+        }
+        self.sni = self.policy.sni_for(&self.host);
+        Ok(())
+    }
+
+    fn check_server(&self) -> Result<(), Failure> {
+        match (self.policy.level(), self.config.has_keypair()) {
+            (Level::May, _) | (Level::Encrypt, true) => Ok(()),
+            (Level::Encrypt, false) => {
+                let message = "STARTTLS is required, and the configuration has no key pair";
+                Err(Failure::new(Code::NoKeypair, message))
+            }
+            (level, _) => {
+                let message = format!("level {} is for clients; a server has may or encrypt", level.name());
+                Err(Failure::new(Code::Argument, message))
+            }
+        }
+    }
+}
