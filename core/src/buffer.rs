@@ -1,7 +1,9 @@
 //! Bytes that came from the peer and are not used yet: a queue with a fixed bound.
 
 /// Room for two TLS records of the largest size (RFC 8446 section 5.2), so that one read takes several.
-pub(crate) const CAPACITY: usize = 36 * 1024;
+const CAPACITY: usize = 36 * 1024;
+/// A handshake message lies here until it is whole, and rustls takes up to 64 KB, in records of any size.
+pub(crate) const MOST: usize = 4 * CAPACITY;
 
 /// The queue. It takes its memory when bytes come, and gives it back when it is empty.
 #[derive(Default)]
@@ -17,8 +19,17 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
+    /// The same, for TLS, which decrypts where the bytes lie.
+    pub fn unread_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
     pub fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.end - self.start == MOST
     }
 
     /// Drops the first `count` bytes; they were used.
@@ -29,7 +40,7 @@ impl Buffer {
         }
     }
 
-    /// Room to read into. Empty only when `CAPACITY` bytes wait.
+    /// Room to read into. Empty only when `MOST` bytes wait.
     pub fn space(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
             self.bytes = vec![0; CAPACITY];
@@ -37,6 +48,9 @@ impl Buffer {
         if self.start > 0 && self.bytes.len() - self.end < CAPACITY / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.bytes.len() && self.bytes.len() < MOST {
+            self.bytes.resize((self.bytes.len() * 2).min(MOST), 0);
         }
         &mut self.bytes[self.end..]
     }
@@ -74,7 +88,7 @@ mod tests {
         let (mut given, mut got) = (0, Vec::new());
         while got.len() < source.len() {
             given += buffer.push(&source[given..(given + 7_777).min(source.len())]);
-            assert!(buffer.unread().len() <= CAPACITY);
+            assert!(buffer.unread().len() <= MOST);
             let take = buffer.unread().len().div_ceil(2);
             got.extend_from_slice(&buffer.unread()[..take]);
             buffer.consume(take);

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use crate::error::escape;
 use crate::keypair::KeyPair;
+use crate::observe::ExporterSecret;
 use crate::pem::Pem;
 use crate::provider::provider;
 use crate::resolver::Resolver;
@@ -197,6 +198,7 @@ impl ConfigBuilder {
             false => builder.with_client_cert_resolver(Arc::new(Resolver::new(&self.key_pairs))),
         };
         config.resumption = Resumption::disabled();
+        config.key_log = Arc::new(ExporterSecret);
         Ok(config)
     }
 
@@ -212,6 +214,7 @@ impl ConfigBuilder {
             .with_cert_resolver(Arc::new(Resolver::new(&self.key_pairs)));
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.key_log = Arc::new(ExporterSecret);
         Ok(Some(Arc::new(config)))
     }
 }

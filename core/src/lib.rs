@@ -26,7 +26,7 @@
 //! | `config`, `pem`, `roots`, `keypair`, `resolver`, `provider` | who we are and whom we trust |
 //! | `verifier`, `chain`, `x509` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
-//! | `tls`, `session`, `info` | TLS, the engine, the snapshot |
+//! | `tls`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
@@ -46,6 +46,7 @@ mod keypair;
 mod level;
 mod line;
 mod name;
+mod observe;
 mod pem;
 mod policy;
 mod provider;

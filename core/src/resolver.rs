@@ -51,9 +51,8 @@ impl ResolvesServerCert for Resolver {
     /// RFC 8461 section 7.1).
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let schemes = hello.signature_schemes();
-        hello
-            .server_name()
-            .and_then(|name| Self::choose(self.named(name), schemes))
+        let name = hello.server_name().inspect(|name| crate::observe::server_name(name));
+        name.and_then(|name| Self::choose(self.named(name), schemes))
             .or_else(|| Self::choose(self.pairs.iter(), schemes))
     }
 }

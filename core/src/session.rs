@@ -11,7 +11,7 @@ mod transfer;
 use pki_types::ServerName;
 
 use crate::action::Stage;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, MOST};
 use crate::dialog::State;
 use crate::error::Failure;
 use crate::line::Scanner;
@@ -284,6 +284,9 @@ impl Session {
     pub(crate) fn rest(&mut self) {
         self.input.release();
         self.lines.release();
+        if let Some(tls) = &mut self.tls {
+            tls.rest();
+        }
         if self.output.is_empty() {
             self.output = Vec::new();
         }
@@ -336,6 +339,12 @@ impl Session {
             State::Offers | State::Requires | State::Cannot | State::Refusing => "waiting for a command",
             _ => "exchanging data with the peer",
         }
+    }
+
+    /// The peer has sent a handshake that fits no buffer.
+    fn too_much(&mut self) -> Failure {
+        let message = format!("the peer sent more than {MOST} octets {}", self.situation());
+        self.broken(Failure::new(Code::TooLong, message))
     }
 
     /// The transport failed, and with it the session.

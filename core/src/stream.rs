@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::{Close, Code, Entry, Error, Info, Progress, Session};
+use crate::{Close, Entry, Error, Info, Progress, Session};
 
 /// A point in time on the monotonic clock, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,12 +222,7 @@ impl<T: Transport> Stream<T> {
 
     fn receive(&mut self, until: Deadline) -> Result<Progress, Error> {
         let until = until.sooner(self.deadline);
-        let space = self.session.space();
-        if space.is_empty() {
-            let message = "the session wants more than it has room for";
-            return Err(Error::local(Code::Internal, message));
-        }
-        match self.transport.read(space, until) {
+        match self.transport.read(self.session.space(), until) {
             Ok(count) => {
                 self.session.filled(count);
                 Ok(Progress::Done(()))

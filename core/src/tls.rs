@@ -1,45 +1,77 @@
 //! TLS: the only file that knows rustls' connection types.
 //!
-//! rustls 0.23 has two ways in. Both were tried on what SMTP needs:
+//! rustls 0.23 has two ways in. Both were tried on what SMTP needs, in one run in memory (1 MB in records of
+//! 16 KB; what is left of a connection after the handshake):
 //!
-//! * What follows close_notify must stay the caller's. The buffered way (`read_tls`) swallows it if it is
-//!   offered more; so it is offered one record at a time, framed here by the five bytes in front of it. The
-//!   unbuffered way says how much it used, and needs no framing.
-//! * Finished and EHLO in one write: both, since `write_tls` goes to a vector here and not to a socket.
-//! * Copies of a byte on its way in: the buffered way has one more, from our buffer into its own.
-//! * The channel binding (RFC 9266) and the server's view of SNI: only the buffered way has
-//!   `export_keying_material` and `server_name`. Doing without them would take a copy of TLS' key schedule and
-//!   a global for each connection.
+//! | | buffered (`read_tls`) | unbuffered (`process_tls_records`) |
+//! | --- | --- | --- |
+//! | bytes behind close_notify | swallowed, unless records are framed before | it says what it used |
+//! | Finished and EHLO in one write | yes, into a vector | yes, into a vector |
+//! | time to receive | 3 | 1 |
+//! | allocations a record | 5 | 1 |
+//! | state of a connection | 5.8 KB | 1.7 KB |
+//! | channel binding, SNI on the server | asked of it | by hooks: `observe` |
 //!
-//! The last point decides: the buffered way it is.
+//! So it is the unbuffered way, which decrypts where the bytes lie. The price is the last row.
 
-use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, Connection, HandshakeKind, NamedGroup, ServerConfig, ServerConnection,
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
+use rustls::{ClientConfig, CommonState, HandshakeKind, NamedGroup, ServerConfig};
 
 use crate::Code;
 use crate::buffer::Buffer;
 use crate::config::TlsVersion;
 use crate::error::Failure;
+use crate::observe::{Observed, channel_binding, during};
 
 /// The record that TLS 1.3 clients send for the sake of middleboxes (RFC 8446 appendix D.4). It means
 /// nothing, so it can wait for the next flight.
 pub(crate) const CHANGE_CIPHER_SPEC: &[u8] = &[20, 3, 3, 0, 1, 1];
 
-const HEADER: usize = 5;
-/// The most that a record may hold (RFC 8446 section 5.2; RFC 5246 section 6.2.3).
-const LARGEST: usize = 16 * 1024 + 2048;
-
 /// A TLS connection over buffers.
 pub(crate) struct Tls {
     connection: Connection,
-    /// Decrypted bytes that wait in rustls.
-    plaintext: usize,
+    observed: Observed,
+    /// Decrypted bytes that nobody has read, from `start` on. At most what one buffer of input comes to.
+    plaintext: Vec<u8>,
+    start: usize,
     peer_closed: bool,
+    /// It broke, and rustls must not be asked again: it does not expect to meet the same fault twice.
+    broken: bool,
+}
+
+// A connection is made once and stays where it is; a box would only be one more allocation.
+#[allow(clippy::large_enum_variant)]
+enum Connection {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// What to do once TLS can send.
+#[derive(Clone, Copy)]
+enum Job<'a> {
+    Nothing,
+    Encrypt(&'a [u8]),
+    CloseNotify,
+}
+
+/// What a step came to.
+#[derive(PartialEq, Eq)]
+enum Step {
+    /// There is more to do.
+    Again,
+    /// Plaintext, or the peer's close_notify, has come.
+    Came,
+    /// More input is needed.
+    Idle,
+    /// The job is done, and more input is needed.
+    JobDone,
 }
 
 /// What a handshake came out as.
@@ -56,140 +88,261 @@ pub(crate) struct Negotiated {
 
 impl Tls {
     pub fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Tls, Failure> {
-        let connection = ClientConnection::new(config, name).map_err(|error| failure(&error, true))?;
-        Ok(Tls::new(connection.into()))
+        let connection =
+            UnbufferedClientConnection::new(config, name).map_err(|error| failure(&error, true))?;
+        Ok(Tls::new(Connection::Client(connection)))
     }
 
     pub fn server(config: Arc<ServerConfig>) -> Result<Tls, Failure> {
-        let connection = ServerConnection::new(config).map_err(|error| failure(&error, true))?;
-        Ok(Tls::new(connection.into()))
+        let connection = UnbufferedServerConnection::new(config).map_err(|error| failure(&error, true))?;
+        Ok(Tls::new(Connection::Server(connection)))
     }
 
-    fn new(mut connection: Connection) -> Tls {
-        // `Session` bounds its output itself, and drains this buffer after each call.
-        connection.set_buffer_limit(None);
-        Tls { connection, plaintext: 0, peer_closed: false }
+    fn new(connection: Connection) -> Tls {
+        Tls {
+            connection,
+            observed: Observed::default(),
+            plaintext: Vec::new(),
+            start: 0,
+            peer_closed: false,
+            broken: false,
+        }
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.connection {
+            Connection::Client(client) => client,
+            Connection::Server(server) => server,
+        }
     }
 
     pub fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        self.common().is_handshaking()
     }
 
-    /// Whether the peer sent close_notify.
+    /// Whether the peer sent close_notify. What is in the input from then on is not TLS.
     pub fn peer_closed(&self) -> bool {
         self.peer_closed
     }
 
     /// How many decrypted bytes wait.
     pub fn plaintext(&self) -> usize {
-        self.plaintext
+        self.plaintext.len() - self.start
     }
 
     /// Uses records until something has to be done first: plaintext to be read, the end of the handshake, the
-    /// peer's close_notify; or until no whole record is left. What is not used stays in `input`.
-    pub fn advance(&mut self, input: &mut Buffer) -> Result<(), Failure> {
+    /// peer's close_notify; or until no whole record is left. What is not used stays in `input`; what is to be
+    /// sent, an alert on a failure among it, goes to the end of `output`.
+    pub fn advance(&mut self, input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
         let handshaking = self.is_handshaking();
-        while self.plaintext == 0 && !self.peer_closed && handshaking == self.is_handshaking() {
-            let Some(length) = record(input.unread()) else { return Ok(()) };
-            let mut rest = &input.unread()[..length];
-            let mut result = Ok(());
-            while result.is_ok() && !rest.is_empty() {
-                result = self.take(&mut rest, handshaking);
-            }
-            input.consume(length);
-            result?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, rest: &mut &[u8], handshaking: bool) -> Result<(), Failure> {
-        let taken = self.connection.read_tls(rest);
-        if !taken.is_ok_and(|count| count > 0) {
-            return Err(Failure::new(Code::Internal, "TLS did not take a record that it has room for"));
-        }
-        let state = self.connection.process_new_packets().map_err(|error| failure(&error, handshaking))?;
-        self.plaintext = state.plaintext_bytes_to_read();
-        self.peer_closed |= state.peer_has_closed();
-        Ok(())
-    }
-
-    /// Moves what is to be sent to the end of `output`.
-    pub fn drain(&mut self, output: &mut Vec<u8>) {
-        while self.connection.wants_write() {
-            if self.connection.write_tls(output).is_err() {
-                return; // Writing to a vector does not fail.
+        while self.plaintext() == 0 && !self.peer_closed && handshaking == self.is_handshaking() {
+            match self.step(input, output, Job::Nothing)? {
+                Step::Again | Step::Came => {}
+                Step::Idle | Step::JobDone => return Ok(()),
             }
         }
+        // What the handshake's last step has left to send.
+        while handshaking && !self.is_handshaking() && self.plaintext() == 0 && !self.peer_closed {
+            if self.step(input, output, Job::Nothing)? != Step::Again {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Takes decrypted bytes that wait; 0 when there are none.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.plaintext == 0 {
-            return 0;
+        let waiting = &self.plaintext[self.start..];
+        let count = waiting.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&waiting[..count]);
+        self.start += count;
+        if self.start == self.plaintext.len() {
+            self.start = 0;
+            self.plaintext.clear();
         }
-        let count = self.connection.reader().read(buffer).unwrap_or(0);
-        self.plaintext -= count.min(self.plaintext);
         count
     }
 
-    /// Encrypts to the end of `output`.
-    pub fn write(&mut self, data: &[u8], output: &mut Vec<u8>) -> Result<(), Failure> {
-        let written = self.connection.writer().write_all(data);
-        self.drain(output);
-        written.map_err(|error| Failure::new(Code::Tls, format!("TLS cannot send any more: {error}")))
+    /// Gives memory back that an idle connection does not need.
+    pub fn rest(&mut self) {
+        if self.plaintext.is_empty() {
+            self.plaintext = Vec::new();
+        }
+    }
+
+    /// Encrypts to the end of `output`. Records that wait in `input` may be used on the way.
+    pub fn write(&mut self, data: &[u8], input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
+        self.work(Job::Encrypt(data), input, output)
     }
 
     /// Says that nothing more will be sent.
-    pub fn close_notify(&mut self, output: &mut Vec<u8>) {
-        self.connection.send_close_notify();
-        self.drain(output);
+    pub fn close_notify(&mut self, input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
+        self.work(Job::CloseNotify, input, output)
+    }
+
+    fn work(&mut self, job: Job<'_>, input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
+        loop {
+            match self.step(input, output, job)? {
+                Step::Again | Step::Came => {}
+                Step::JobDone => return Ok(()),
+                Step::Idle => return Err(Failure::new(Code::Tls, "TLS cannot send any more")),
+            }
+        }
+    }
+
+    fn step(&mut self, input: &mut Buffer, output: &mut Vec<u8>, job: Job<'_>) -> Result<Step, Failure> {
+        if self.broken {
+            return Err(Failure::new(Code::Tls, "TLS broke before"));
+        }
+        let handshaking = self.is_handshaking();
+        match self.process(input, output, job) {
+            Ok(step) => Ok(step),
+            Err(Trouble::Tls(error)) => {
+                self.broken = true;
+                // The alert that tells the peer; no input is offered with this.
+                while self.common().wants_write() {
+                    drop(self.process(&mut Buffer::default(), output, Job::Nothing));
+                }
+                Err(failure(&error, handshaking))
+            }
+            Err(Trouble::Local(what)) => Err(Failure::new(Code::Tls, format!("TLS cannot send: {what}"))),
+        }
+    }
+
+    fn process(&mut self, input: &mut Buffer, output: &mut Vec<u8>, job: Job<'_>) -> Result<Step, Trouble> {
+        let Tls { connection, observed, plaintext, peer_closed, .. } = self;
+        let bytes = input.unread_mut();
+        let (discard, result) = match connection {
+            Connection::Client(client) => {
+                let status = during(observed, || client.process_tls_records(bytes));
+                handle(status, output, plaintext, peer_closed, job)
+            }
+            Connection::Server(server) => {
+                let status = during(observed, || server.process_tls_records(bytes));
+                handle(status, output, plaintext, peer_closed, job)
+            }
+        };
+        input.consume(discard);
+        result
     }
 
     /// What the handshake came out as; nothing before it is done.
     pub fn negotiated(&self) -> Option<Negotiated> {
-        let version = match self.connection.protocol_version()? {
+        let common = self.common();
+        let version = match common.protocol_version()? {
             rustls::ProtocolVersion::TLSv1_3 => TlsVersion::Tls13,
             _ => TlsVersion::Tls12,
         };
-        let suite = self.connection.negotiated_cipher_suite()?.suite();
-        let cipher = suite.as_str().unwrap_or("unknown").replacen("TLS13_", "TLS_", 1);
-        let server_name = match &self.connection {
-            Connection::Server(server) => server.server_name().map(str::to_string),
-            Connection::Client(_) => None,
-        };
+        let suite = common.negotiated_cipher_suite()?;
+        let cipher = suite.suite().as_str().unwrap_or("unknown").replacen("TLS13_", "TLS_", 1);
+        let secret = self.observed.exporter.as_ref();
         Some(Negotiated {
             version,
             cipher_bits: if cipher.contains("AES_128") { 128 } else { 256 },
             cipher,
-            group: self.connection.negotiated_key_exchange_group().map(|group| group_name(group.name())),
-            server_name,
-            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            chain: self.connection.peer_certificates().unwrap_or_default().to_vec(),
-            channel_binding: self.channel_binding(version),
+            group: common.negotiated_key_exchange_group().map(|group| group_name(group.name())),
+            server_name: self.observed.server_name.clone(),
+            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+            chain: common.peer_certificates().unwrap_or_default().to_vec(),
+            channel_binding: secret.and_then(|secret| channel_binding(suite, secret)),
         })
     }
 
-    /// RFC 9266. At TLS 1.2 it is defined only with an extended master secret, and rustls does not say
-    /// whether there is one.
-    fn channel_binding(&self, version: TlsVersion) -> Option<[u8; 32]> {
-        match version {
-            TlsVersion::Tls13 => {
-                self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
-            }
-            TlsVersion::Tls12 => None,
-        }
+    /// Drops what was of use only until `negotiated`.
+    pub fn forget_secrets(&mut self) {
+        self.observed = Observed::default();
     }
 }
 
-/// The length of the first record of `input` with its header, if it is whole. A header that cannot be one is
-/// passed on as it is: rustls names the fault and sends the alert.
-fn record(input: &[u8]) -> Option<usize> {
-    let header = input.get(..HEADER)?;
-    let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-    match header[0] {
-        20..=24 if length <= LARGEST => (input.len() >= HEADER + length).then_some(HEADER + length),
-        _ => Some(input.len().min(LARGEST)),
+/// What goes wrong in a step.
+enum Trouble {
+    Tls(rustls::Error),
+    Local(EncryptError),
+}
+
+/// Does what a status of rustls asks for. How many bytes of the input are used up, and what it came to.
+fn handle<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    output: &mut Vec<u8>,
+    plaintext: &mut Vec<u8>,
+    peer_closed: &mut bool,
+    job: Job<'_>,
+) -> (usize, Result<Step, Trouble>) {
+    let UnbufferedStatus { mut discard, state } = status;
+    let result = match state {
+        Err(error) => Err(Trouble::Tls(error)),
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            // The only other error is to have encoded it already.
+            append(output, |room| match data.encode(room) {
+                Err(EncodeError::InsufficientSize(size)) => Err(size),
+                encoded => Ok(encoded.unwrap_or(0)),
+            });
+            Ok(Step::Again)
+        }
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::Again)
+        }
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+            let mut result = Ok(Step::Came);
+            while let Some(record) = traffic.next_record() {
+                match record {
+                    Ok(record) => {
+                        discard += record.discard;
+                        plaintext.extend_from_slice(record.payload);
+                    }
+                    Err(error) => {
+                        result = Err(Trouble::Tls(error));
+                        break;
+                    }
+                }
+            }
+            result
+        }
+        Ok(ConnectionState::PeerClosed) => {
+            *peer_closed = true;
+            Ok(Step::Came)
+        }
+        Ok(ConnectionState::WriteTraffic(mut traffic)) => match job {
+            Job::Nothing => Ok(Step::Idle),
+            Job::Encrypt(data) => encrypt(output, |room| traffic.encrypt(data, room)),
+            Job::CloseNotify => encrypt(output, |room| traffic.queue_close_notify(room)),
+        },
+        // Early data is never accepted (RFC 9325 section 3.10), so it never comes.
+        Ok(_) => Ok(Step::Idle),
+    };
+    (discard, result)
+}
+
+fn encrypt(
+    output: &mut Vec<u8>,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<Step, Trouble> {
+    let mut exhausted = None;
+    append(output, |room| match write(room) {
+        Ok(count) => Ok(count),
+        Err(EncryptError::InsufficientSize(size)) => Err(size),
+        Err(error) => {
+            exhausted = Some(error);
+            Ok(0)
+        }
+    });
+    match exhausted {
+        None => Ok(Step::JobDone),
+        Some(error) => Err(Trouble::Local(error)),
     }
+}
+
+/// Lets `write` add to the end of `output`, with as much room as it asks for.
+fn append(output: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize, InsufficientSizeError>) {
+    let end = output.len();
+    let count = loop {
+        match write(&mut output[end..]) {
+            Ok(count) => break count,
+            Err(size) => output.resize(end + size.required_size, 0),
+        }
+    };
+    output.truncate(end + count);
 }
 
 /// Whether these can be the first bytes of a TLS record. If not, whether they are text tells an injected
@@ -226,3 +379,7 @@ fn failure(error: &rustls::Error, handshaking: bool) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

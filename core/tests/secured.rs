@@ -242,7 +242,14 @@ fn a_broken_record_ends_it() {
     feed(&mut s, &bytes);
     let error = s.read(&mut [0; 100]).unwrap_err();
     assert_eq!(error.code(), Code::Tls);
+    // Whatever is called next, nothing goes on and nothing panics.
     assert_eq!(s.write(b"x", false).unwrap_err(), error);
+    assert_eq!(s.read(&mut [0; 100]).unwrap_err(), error);
+    assert_eq!(s.pending(), 0);
+    for how in Close::ALL {
+        assert!(s.close(*how).is_ok());
+    }
+    assert!(s.refuse().is_ok());
     // The alert tells the client.
     give(&mut s, &mut c, usize::MAX);
     let error = c.read(&mut [0; 100]).unwrap_err();

@@ -52,7 +52,10 @@ impl Session {
         }
         let closed = self.tls.as_ref().is_some_and(Tls::peer_closed);
         if !self.eof && !closed {
-            return Ok(Progress::WantInput);
+            return match self.input.is_full() {
+                false => Ok(Progress::WantInput),
+                true => Err(self.too_much()),
+            };
         }
         let where_ = match self.state {
             State::Greeting => "before its greeting was whole",
@@ -83,9 +86,7 @@ impl Session {
             let count = tls.read(space);
             self.lines.filled(count);
             if count == 0 {
-                let result = tls.advance(&mut self.input);
-                tls.drain(&mut self.output);
-                if let Err(failure) = result {
+                if let Err(failure) = tls.advance(&mut self.input, &mut self.output) {
                     self.state = State::Closed;
                     return Err(failure);
                 }
@@ -272,7 +273,7 @@ impl Session {
         let line = format!("{line}\r\n");
         self.deferred = false;
         match &mut self.tls {
-            Some(tls) => tls.write(line.as_bytes(), &mut self.output),
+            Some(tls) => tls.write(line.as_bytes(), &mut self.input, &mut self.output),
             None => {
                 self.output.extend_from_slice(line.as_bytes());
                 Ok(())
@@ -314,10 +315,10 @@ impl Session {
                 None => Err(Failure::new(Code::NoKeypair, Code::NoKeypair.text())),
             },
         };
-        let mut tls = tls.map_err(|failure| self.broken(failure))?;
-        tls.drain(&mut self.output);
-        self.tls = Some(tls);
-        Ok(())
+        let tls = tls.map_err(|failure| self.broken(failure))?;
+        let tls = self.tls.insert(tls);
+        // A client's hello.
+        tls.advance(&mut Buffer::default(), &mut self.output)
     }
 
     /// Goes on with the handshake. Says whether it is done; then the peer is judged.
@@ -328,9 +329,7 @@ impl Session {
         let Some(tls) = &mut self.tls else {
             return Err(Failure::new(Code::Internal, "there is no TLS to shake hands with"));
         };
-        let result = tls.advance(&mut self.input);
-        tls.drain(&mut self.output);
-        if let Err(failure) = result {
+        if let Err(failure) = tls.advance(&mut self.input, &mut self.output) {
             // What is in the output now ends with the alert.
             self.deferred = false;
             return Err(self.broken(failure));
@@ -342,6 +341,7 @@ impl Session {
         let Some(negotiated) = tls.negotiated() else {
             return Err(Failure::new(Code::Internal, "the handshake came out as nothing"));
         };
+        tls.forget_secrets();
         let facts = match self.role {
             Role::Client => judge(
                 &negotiated.chain,

@@ -49,8 +49,7 @@ impl Session {
             return Ok(true);
         }
         let before = self.output.len();
-        let result = tls.advance(&mut self.input);
-        tls.drain(&mut self.output);
+        let result = tls.advance(&mut self.input, &mut self.output);
         if self.output.len() > before {
             // An answer to a key update, or an alert: not what can wait.
             self.deferred = false;
@@ -120,7 +119,7 @@ impl Session {
         match &mut self.tls {
             Some(tls) if !data.is_empty() => {
                 self.deferred = false;
-                tls.write(data, &mut self.output)
+                tls.write(data, &mut self.input, &mut self.output)
             }
             _ => Ok(()),
         }
@@ -132,7 +131,7 @@ impl Session {
         }
         self.deferred = false;
         let result = match &mut self.tls {
-            Some(tls) => tls.write(&self.gathered, &mut self.output),
+            Some(tls) => tls.write(&self.gathered, &mut self.input, &mut self.output),
             None => Ok(()),
         };
         // Mail is nobody else's business: do not leave it in freed memory for longer than need be.
@@ -238,7 +237,8 @@ impl Session {
         self.deferred = false;
         self.close_sent = true;
         if let Some(tls) = &mut self.tls {
-            tls.close_notify(&mut self.output);
+            // A connection that cannot send any more has nothing to say either.
+            drop(tls.close_notify(&mut self.input, &mut self.output));
         }
     }
 
