@@ -26,6 +26,13 @@ impl Facts {
         self.present && self.distrust.is_none()
     }
 
+    /// A key that is too weak for its signatures to prove anything (RFC 9325 section 4.5).
+    pub fn distrust_weak_key(&mut self, bits: usize) {
+        let message =
+            format!("the peer's certificate cannot be used: its RSA key has {bits} bits, fewer than 2048");
+        self.distrust.get_or_insert(Failure::new(Code::CertInvalid, message));
+    }
+
     /// The first reason not to trust the peer: the chain's before the name's (RFC 7817 section 3).
     pub fn failure(&self) -> Option<&Failure> {
         self.distrust.as_ref().or(self.mismatch.as_ref())

@@ -118,6 +118,7 @@ pub(crate) enum Act {
 pub(crate) const READY: &str = "220 2.0.0 Ready to start TLS";
 pub(crate) const ACTIVE: &str = "503 5.5.1 TLS is already active";
 pub(crate) const OUT_OF_STEP: &str = "554 5.5.0 Input behind STARTTLS: protocol synchronization error";
+pub(crate) const SILENCE: &str = "421 4.4.2 Timeout exceeded, closing connection";
 const OK: &str = "250 2.0.0 OK";
 const BYE: &str = "221 2.0.0 Bye";
 const UNKNOWN: &str = "500 5.5.2 Command unrecognized";

@@ -134,10 +134,8 @@ impl Transport for Fd<'_> {
     fn write(&mut self, bytes: &[u8], until: Deadline) -> io::Result<usize> {
         let (mode, end) = (self.mode, &mut self.write);
         loop {
-            if until.is_over() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            // A socket nearly always has room, so it is asked first and waited for only if it had none.
+            // A socket nearly always has room, so it is asked first and waited for only if it had none; also
+            // when the time is up, for the last word.
             let result = match end.is_socket {
                 true => send(end.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
                 false if Fd::wait(mode, end, PollFlags::OUT, until)? => {

@@ -67,13 +67,14 @@ impl Scanner {
         Ok(None)
     }
 
-    /// After a fault: how many bytes to drop to come to the end of the line, and whether that end was found
-    /// (RFC 5321 section 4.5.3.1: resynchronise).
+    /// After a fault: how many bytes to drop to come to the next CRLF, and whether it was found (RFC 5321
+    /// section 4.5.3.1: resynchronise). A bare LF is no end: what follows it is not a command.
     pub fn resynchronise(&mut self, input: &[u8]) -> (usize, bool) {
         self.scanned = 0;
-        match input.iter().position(|&byte| byte == b'\n') {
-            Some(at) => (at + 1, true),
-            None => (input.len(), false),
+        match input.windows(2).position(|pair| pair == b"\r\n") {
+            Some(at) => (at + 2, true),
+            // A CR at the end may be half of it.
+            None => (input.len() - usize::from(input.last() == Some(&b'\r')), false),
         }
     }
 }

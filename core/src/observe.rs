@@ -1,4 +1,5 @@
-//! What rustls tells only its hooks: the name a client asked for, and the secret behind channel bindings.
+//! What rustls tells only its hooks: the name a client asked for, a key that is too weak to check, and the
+//! secret behind channel bindings.
 //!
 //! The hooks belong to a configuration, which all sessions share, and rustls calls them inside
 //! `process_tls_records`, in the same thread. So a slot of the thread carries what they are told from there to
@@ -18,6 +19,8 @@ use zeroize::Zeroizing;
 pub(crate) struct Observed {
     /// The SNI of the ClientHello.
     pub server_name: Option<String>,
+    /// The bits of a peer's RSA key whose signature could not be checked.
+    pub weak_key: Option<usize>,
     /// The exporter secret of TLS 1.3 (RFC 8446 section 7.1).
     pub exporter: Option<Zeroizing<Vec<u8>>>,
 }
@@ -32,6 +35,7 @@ pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R 
     let result = call();
     let told = SLOT.take();
     observed.server_name = told.server_name.or(observed.server_name.take());
+    observed.weak_key = told.weak_key.or(observed.weak_key);
     observed.exporter = told.exporter.or(observed.exporter.take());
     result
 }
@@ -39,6 +43,11 @@ pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R 
 /// From the certificate resolver.
 pub(crate) fn server_name(name: &str) {
     SLOT.with_borrow_mut(|slot| slot.server_name = Some(name.to_string()));
+}
+
+/// From the verifier.
+pub(crate) fn weak_key(bits: usize) {
+    SLOT.with_borrow_mut(|slot| slot.weak_key = Some(bits));
 }
 
 /// The key log hook. It keeps one secret, which opens no record: what is derived from it is public.

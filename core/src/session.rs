@@ -350,6 +350,12 @@ impl Session {
     /// The transport failed, and with it the session.
     pub(crate) fn transport_failed(&mut self, error: &std::io::Error) -> Error {
         let failure = Failure::io(self.situation(), error);
+        // RFC 5321 section 3.8: a server that closes for a client's silence says so.
+        let commanding =
+            matches!(self.state, State::Offers | State::Requires | State::Cannot | State::Refusing);
+        if commanding && failure.code == Code::Timeout {
+            drop(self.say(crate::dialog::SILENCE));
+        }
         self.state = State::Closed;
         self.failed(failure)
     }

@@ -201,7 +201,11 @@ impl<T: Transport> Stream<T> {
                 Ok(Progress::WantInput) => break Ok(Progress::WantInput),
                 Ok(Progress::WantOutput) => break Ok(Progress::WantOutput),
                 Ok(Progress::WantRetry) => break Ok(Progress::WantRetry),
-                Err(error) => break Err(error),
+                Err(error) => {
+                    // To a silent client: 421.
+                    drop(self.send(until));
+                    break Err(error);
+                }
             }
         };
         self.session.rest();

@@ -84,6 +84,8 @@ pub(crate) struct Negotiated {
     pub resumed: bool,
     pub chain: Vec<CertificateDer<'static>>,
     pub channel_binding: Option<[u8; 32]>,
+    /// The bits of the peer's RSA key, if it is too weak for its signature to be checked.
+    pub weak_key: Option<usize>,
 }
 
 impl Tls {
@@ -245,6 +247,7 @@ impl Tls {
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
             chain: common.peer_certificates().unwrap_or_default().to_vec(),
             channel_binding: secret.and_then(|secret| channel_binding(suite, secret)),
+            weak_key: self.observed.weak_key,
         })
     }
 

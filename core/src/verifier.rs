@@ -2,7 +2,8 @@
 //!
 //! First finish the handshake, then judge (`chain`): RFC 3207 section 4.1 asks for a polite QUIT, and the
 //! levels `may` and `encrypt` must not fail for a certificate. What is never let through is a handshake that
-//! is not signed with the key in the certificate.
+//! is not signed with the key in the certificate; but that of an RSA key below 2048 bits no library here checks.
+//! It proves little, is let through unchecked, and is told to the judge, who trusts no such peer.
 
 use std::fmt;
 
@@ -32,6 +33,26 @@ impl fmt::Debug for Verifier {
     }
 }
 
+/// RFC 9325 section 4.5.
+const SHORTEST: usize = 2048;
+
+/// Lets a signature through that was not found good, if its key is too weak for that to mean anything.
+fn or_weak(
+    result: Result<HandshakeSignatureValid, rustls::Error>,
+    certificate: &CertificateDer<'_>,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    result.or_else(|error| {
+        let bits = Certificate::parse(certificate).and_then(|parsed| parsed.rsa_bits());
+        match bits.filter(|bits| *bits < SHORTEST) {
+            Some(bits) => {
+                crate::observe::weak_key(bits);
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            None => Err(error),
+        }
+    })
+}
+
 /// The bare key, which can be had of certificates that rustls' own verifier will not parse (X.509 v1).
 fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, rustls::Error> {
     let der = Certificate::parse(certificate).and_then(|parsed| parsed.public_key().to_der().ok());
@@ -57,18 +78,15 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let bad = || rustls::Error::InvalidCertificate(CertificateError::BadSignature);
         let spki = public_key(certificate)?;
-        let key = RawPublicKeyEntity::try_from(&spki).map_err(|_| bad())?;
+        let bad = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
+        let Ok(key) = RawPublicKeyEntity::try_from(&spki) else { return Err(bad) };
         // In TLS 1.2 a scheme does not fix the curve, so each of its algorithms is tried.
         let algorithms = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
         let mut algorithms = algorithms.map(|(_, algorithms)| *algorithms).unwrap_or_default().iter();
-        match algorithms
-            .any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok())
-        {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => Err(bad()),
-        }
+        let good =
+            algorithms.any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
+        or_weak(good.then(HandshakeSignatureValid::assertion).ok_or(bad), certificate)
     }
 
     fn verify_tls13_signature(
@@ -78,7 +96,8 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let spki = public_key(certificate)?;
-        verify_tls13_signature_with_raw_key(message, &spki, signed, &self.algorithms)
+        let result = verify_tls13_signature_with_raw_key(message, &spki, signed, &self.algorithms);
+        or_weak(result, certificate)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -107,7 +107,7 @@ fn policy(level: Level) -> smtptls::Policy {
 fn a_server_refuses() {
     let (mut c, mut s) = secured_pair();
     let mut answers = Vec::new();
-    for command in [&b"EHLO a\r\n"[..], b"NOOP\r\nRSET\r\n", b"xyz\n", b"\0\r\n", b"QUIT\r\n"] {
+    for command in [&b"EHLO a\r\n"[..], b"NOOP\r\nRSET\r\n", b"xyz\nabc\r\n", b"\0\r\n", b"QUIT\r\n"] {
         assert_eq!(s.refuse(), Ok(Progress::WantInput));
         assert_eq!(c.write(command, false), Ok(Progress::Done(command.len())));
         give(&mut c, &mut s, usize::MAX);

@@ -118,8 +118,10 @@ fn bad_lines_and_resynchronisation() {
         assert!(got.starts_with("500 5.5.2 ") && got.ends_with("250 2.0.0 OK\r\n"), "{bad}: {got}");
         assert_eq!(got.lines().count(), 2);
     }
-    let got = answer(Level::May, "NOOP\nNOOP\r\n");
+    // What follows a bare LF is no command of its own.
+    let got = answer(Level::May, "NOOP\nRSET\r\nNOOP\r\n");
     assert!(got.starts_with("500 5.5.2 ") && got.ends_with("250 2.0.0 OK\r\n"), "{got}");
+    assert_eq!(got.lines().count(), 2, "{got}");
 }
 
 /// SEC-1 (CVE-2011-0411), R3207-4.2-2: what stands behind STARTTLS is never executed.

@@ -75,6 +75,21 @@ fn silence_ends_at_the_limit() {
     }
 }
 
+/// RFC 5321 section 3.8: a client that says nothing is told why the connection ends.
+#[test]
+fn a_silent_client_gets_421() {
+    let (near, mut far) = pair();
+    let mut stream = Stream::new(server(Level::May), Fd::new(&near, Mode::Blocking));
+    stream.set_limit(Limit::Start, Some(BRIEF));
+    assert_eq!(stream.start(Entry::Greeting, 0).unwrap_err().code(), Code::Timeout);
+    drop(stream);
+    drop(near);
+    let mut said = String::new();
+    far.read_to_string(&mut said).unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines.len() == 2 && lines[1].starts_with("421 4.4.2 "), "{said}");
+}
+
 /// A peer that dribbles cannot stretch the deadline.
 #[test]
 fn dribbling_ends_at_the_limit() {

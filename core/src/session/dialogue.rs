@@ -342,7 +342,7 @@ impl Session {
             return Err(Failure::new(Code::Internal, "the handshake came out as nothing"));
         };
         tls.forget_secrets();
-        let facts = match self.role {
+        let mut facts = match self.role {
             Role::Client => judge(
                 &negotiated.chain,
                 &self.names,
@@ -352,6 +352,9 @@ impl Session {
             ),
             Role::Server => Facts::default(),
         };
+        if let Some(bits) = negotiated.weak_key {
+            facts.distrust_weak_key(bits);
+        }
         let level = self.policy.level();
         if level >= Level::Verify {
             self.verdict = facts.failure().cloned();
