@@ -89,6 +89,7 @@ check: $(VENV)/installed python
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --strict python/smtptls examples/python
 	$(VENV)/bin/python -m mypy.stubtest smtptls
 
 install: library

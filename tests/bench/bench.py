@@ -1,10 +1,12 @@
-"""System calls, CPU and sizes of one session, beside OpenSSL: `make bench`. Counts repeat; times are medians of runs
-that alternate, and only their ratio means anything."""
+"""System calls, CPU and sizes of one session, beside OpenSSL: `make bench`.
+
+Counts repeat. Times are medians of runs that alternate, and only their ratio means anything.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import statistics
 import subprocess
 import sys
@@ -39,16 +41,20 @@ def cpu(command: list[str | Path], message: bytes) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def system_calls(command: list[str | Path], message: bytes) -> int:
-    """From the EHLO to the reply to QUIT: from the first call that shows EHLO to the last that reads the socket."""
+# What goes to the socket, or waits for it. The rest is a process' first use of memory and of locks.
+INPUT_OUTPUT = re.compile(r"^\d+ +(?:read|write|sendto|recvfrom|sendmsg|recvmsg|p?poll|p?select6?)\(")
+
+
+def system_calls(command: list[str | Path], message: bytes) -> tuple[int, int]:
+    """From the EHLO to the reply to QUIT: how many in all, and how many of input and output."""
     with tempfile.NamedTemporaryFile("r") as trace:
         words = ["strace", "-f", "-o", trace.name, *map(str, command)]
         subprocess.run(words, input=message, stdout=subprocess.DEVNULL, check=True)
         lines = [line for line in trace.read().splitlines() if "---" not in line]
     first = next(n for n, line in enumerate(lines) if "EHLO" in line)
-    reads = [n for n, line in enumerate(lines) if ("recvfrom(" in line or " read(" in line) and n > first]
-    # What close reads after the reply to QUIT is not counted: both write close_notify and read nothing.
-    return reads[-1] - first + 1
+    last = max(n for n, line in enumerate(lines) if re.search(r"(recvfrom|read)\(", line))
+    span = lines[first : last + 1]
+    return len(span), sum(bool(INPUT_OUTPUT.match(line)) for line in span)
 
 
 def main() -> None:
@@ -57,7 +63,12 @@ def main() -> None:
         folder = Path(name)
         pki = make(folder / "pki")
         smtptls = build(
-            folder, "smtptls", f"-I{ROOT}/include", f"-L{ROOT}/build/lib", "-lsmtptls", f"-Wl,-rpath,{ROOT}/build/lib"
+            folder,
+            "smtptls",
+            f"-I{ROOT}/include",
+            f"-L{ROOT}/build/lib",
+            "-lsmtptls",
+            f"-Wl,-rpath,{ROOT}/build/lib",
         )
         openssl = build(folder, "openssl", "-DOPENSSL", "-lssl", "-lcrypto")
         serve = [ROOT / "build/c/serve", "--cert", pki.leaf, "--key", pki.leaf_key]
@@ -77,11 +88,11 @@ def main() -> None:
                 for title, command in commands.items():
                     times[title].append(cpu(command, message))
             base = statistics.median(times["OpenSSL, a write a command"])
-            print(f"{'':28} {'system calls':>12} {'CPU ms':>8} {'ratio':>6}")
+            print(f"{'':28} {'system calls':>12} {'of I/O':>8} {'CPU ms':>8} {'ratio':>6}")
             for title, command in commands.items():
                 median = statistics.median(times[title])
-                calls = system_calls(command, message) if shutil.which("strace") else 0
-                print(f"{title:28} {calls:12} {median * 1000:8.2f} {median / base:6.2f}")
+                calls, io = system_calls(command, message)
+                print(f"{title:28} {calls:12} {io:8} {median * 1000:8.2f} {median / base:6.2f}")
         finally:
             server.terminate()
             server.wait(timeout=10)

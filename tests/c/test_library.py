@@ -1,11 +1,11 @@
-"""The C library as a library: what it exports, how it links and installs, and that abuse does not crash it."""
+"""The C library as a library: exports, linking, installing, and that abuse does not crash it."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import require_peer
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "lib"
@@ -15,7 +15,9 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def run(*command: str | Path, **options) -> str:
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **options)
+    result = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=300, **options
+    )
     assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
     return result.stdout
 
@@ -53,13 +55,22 @@ def test_there_is_no_jitter_entropy_in_it():
 
 @pytest.mark.parametrize("standard", ["c99", "c11", "c17"])
 def test_the_header_is_plain_c(standard):
-    run("gcc", f"-std={standard}", *STRICT, "-Wstrict-prototypes", "-Wc++-compat", "-fsyntax-only", "-x", "c", HEADER)
+    run(
+        "gcc",
+        f"-std={standard}",
+        *STRICT,
+        "-Wstrict-prototypes",
+        "-Wc++-compat",
+        "-fsyntax-only",
+        "-x",
+        "c",
+        HEADER,
+    )
 
 
 @pytest.mark.parametrize("standard", ["c++11", "c++17", "c++20"])
 def test_the_header_is_plain_cplusplus(standard):
-    if shutil.which("g++") is None:
-        pytest.skip("g++ is absent: apt-get install g++")
+    require_peer("g++", "g++")
     run("g++", f"-std={standard}", *STRICT, "-fsyntax-only", "-x", "c++", HEADER)
 
 
@@ -77,8 +88,7 @@ VALGRIND = ["valgrind", "-q", "--leak-check=full", "--track-fds=yes", "--error-e
 
 
 def valgrind(*command: str | Path) -> None:
-    if shutil.which("valgrind") is None:
-        pytest.skip("valgrind is absent: apt-get install valgrind")
+    require_peer("valgrind", "valgrind")
     run(*VALGRIND, *command)
 
 
@@ -118,8 +128,7 @@ def test_install_and_link_from_there_alone(tmp_path, pki):
         "usr/include/smtptls.h",
         "usr/lib/pkgconfig/smtptls.pc",
     }
-    if shutil.which("pkg-config") is None:
-        pytest.skip("pkg-config is absent: apt-get install pkg-config")
+    require_peer("pkg-config", "pkg-config")
     environment = {"PATH": "/usr/bin:/bin", "PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig")}
     source = ROOT / "tests" / "c" / "memory.c"
     arguments = [pki.ca, pki.leaf, pki.leaf_key]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from ca.ca import NAME, Paths
-from conftest import MESSAGE, ROOT, Serve, program
+from conftest import MESSAGE, ROOT, Serve, program, require_peer
 
 README = (ROOT / "README.md").read_text()
 
@@ -61,7 +60,12 @@ def test_sending_commands(command: str, pki: Paths, tmp_path: Path):
 def test_serving_command(pki: Paths, tmp_path: Path):
     [command] = [command for command in commands() if "serve" in command]
     words = shlex.split(command)
-    replaced = {"chain.pem": str(pki.leaf), "key.pem": str(pki.leaf_key), "2525": "0", "/var/tmp/mail": str(tmp_path)}
+    replaced = {
+        "chain.pem": str(pki.leaf),
+        "key.pem": str(pki.leaf_key),
+        "2525": "0",
+        "/var/tmp/mail": str(tmp_path),
+    }
     words = [replaced.get(word, word) for word in words]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -103,8 +107,7 @@ int main(int argc, char **argv)
 
 def test_c_snippet_and_link_command(pki: Paths, tmp_path: Path):
     """The snippet in a program, compiled by README's own command from an installed tree."""
-    if shutil.which("pkg-config") is None:
-        pytest.skip("pkg-config is absent: apt-get install pkg-config")
+    require_peer("pkg-config", "pkg-config")
     prefix = tmp_path / "prefix"
     subprocess.run(["make", "install", f"PREFIX={prefix}"], cwd=ROOT, check=True, capture_output=True)
     [snippet] = snippets("c")

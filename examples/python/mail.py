@@ -1,0 +1,282 @@
+"""What send and upgrade share: their flags, a client's half of SMTP, and the line that tells of a failure."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import math
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import smtptls
+from smtptls import Action, Code
+
+# Bounds, so that no server can fill the memory.
+LONGEST_LINE = 2048
+MOST_LINES = 100
+
+
+def main(program: str, deliver: Callable[[argparse.Namespace, bytes], None]) -> int:
+    """Read the flags and the message, give both to `deliver`, and tell of a failure."""
+    options = parse(program)
+    try:
+        deliver(options, sys.stdin.buffer.read())
+    except OSError as error:  # smtptls.Error is one
+        failure = explain(error)
+        print(
+            f"error: {failure} (action {failure.action.label}, tlsrpt {failure.tlsrpt or 'none'})",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def parse(program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(program, allow_abbrev=False)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", required=True, type=port)
+    parser.add_argument("--from", required=True, type=address, dest="sender")
+    parser.add_argument("--to", required=True, type=address)
+    parser.add_argument("--name", help="the name in the server's certificate; default: the host")
+    parser.add_argument("--level", choices=[level.label for level in smtptls.Level], default="verify")
+    parser.add_argument("--ca", default="system", help="a PEM file of authorities to trust, or system")
+    parser.add_argument("--sni", help="the name to send in the TLS handshake, or none; default: the name")
+    parser.add_argument("--timeout", type=seconds, default=30.0, help="for the whole")
+    parser.add_argument("--user")
+    parser.add_argument("--password")
+    parser.add_argument("--lmtp", action="store_true")
+    options = parser.parse_args()
+    if (options.user is None) != (options.password is None):
+        parser.error("--user and --password go together")
+    if options.user is not None and options.level != "verify":
+        parser.error("--user needs --level verify: a password is for a server that has proved who it is")
+    options.name = options.name or options.host
+    options.protocol = smtptls.Protocol.LMTP if options.lmtp else smtptls.Protocol.SMTP
+    return options
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ValueError
+    return int(text)
+
+
+def address(text: str) -> str:
+    """An address becomes part of a command, so it must not be able to end the command."""
+    if not re.fullmatch(r"[ -;=?-~]*", text):
+        raise ValueError
+    return text
+
+
+def seconds(text: str) -> float:
+    if not 0 < (limit := float(text)) < math.inf:
+        raise ValueError
+    return limit
+
+
+def make_config(options: argparse.Namespace) -> smtptls.Config:
+    """Whom we trust. A mail program makes this once, when it starts."""
+    if options.ca != "system":
+        return smtptls.Config(roots=[options.ca])
+    # The other levels judge no certificate, so a system without a trust store can have them too.
+    return smtptls.Config(system_roots=options.level == "verify")
+
+
+def make_policy(options: argparse.Namespace) -> smtptls.Policy:
+    """What we demand of this server. A mail program makes one for each destination."""
+    if options.sni is None:
+        return smtptls.Policy(options.level)
+    return smtptls.Policy(options.level, sni=None if options.sni == "none" else options.sni)
+
+
+def connect(options: argparse.Namespace) -> socket.socket:
+    try:
+        connection = socket.create_connection((options.host, options.port), options.timeout)
+    except TimeoutError as error:
+        if error.errno is not None:  # the network's limit, and not ours
+            raise
+        raise peer_error(Code.TIMEOUT, "the time allowed ran out connecting") from error
+    # Commands are small and wait for replies; they should not wait for company too.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def refuse(session: smtptls.Session, connection: socket.socket, error: smtptls.Error, by: float) -> None:
+    """RFC 3207 section 4.1: QUIT at once, where the server can still hear it."""
+    if not isinstance(error, (smtptls.CertificateError, smtptls.StarttlsUnavailable)):
+        return
+    with contextlib.suppress(OSError):
+        session.refuse()
+        # To close a socket with input unread would tear up what was sent; so wait for the server to close.
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(min(left(by), 2))
+        while connection.recv(4096):
+            pass
+
+
+def left(by: float) -> float:
+    """How many seconds are left; never 0, which would mean not to wait at all."""
+    return max(by - time.monotonic(), 0.001)
+
+
+def peer_error(code: Code, message: str, errno: int | None = None) -> smtptls.Error:
+    """What the server or the network did, outside of STARTTLS: try the next server, or later."""
+    return smtptls.Error(code, message, errno=errno, action=Action.NEXT_HOST)
+
+
+def explain(error: OSError) -> smtptls.Error:
+    """A failure of the socket, or of the library, as an error of the library."""
+    if isinstance(error, smtptls.Error):
+        return error
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return peer_error(Code.TIMEOUT, "the time allowed ran out exchanging data with the server")
+    return peer_error(Code.IO, f"the connection failed: {error.strerror or error}", error.errno)
+
+
+class Reply(NamedTuple):
+    """A reply: its code, and its lines as they came."""
+
+    code: int
+    lines: list[bytes]
+
+    @property
+    def text(self) -> str:
+        return b"\n".join(self.lines).decode(errors="replace")
+
+    @property
+    def escaped(self) -> str:
+        """In one line that is fit for a log and for a terminal."""
+        return smtptls.escape(b" ".join(self.lines))
+
+
+class Client:
+    """A client's half of SMTP (RFC 5321) and LMTP (RFC 2033), over a socket or over a session alike."""
+
+    def __init__(self, connection: socket.socket | smtptls.Session, by: float) -> None:
+        self.connection = connection
+        self.by = by  # when everything has to be done
+        self.buffer = b""  # what came and is not used
+
+    def wait(self) -> socket.socket | smtptls.Session:
+        """The connection, allowed to wait for as long as is left."""
+        self.connection.settimeout(left(self.by))
+        return self.connection
+
+    def command(self, line: str) -> Reply:
+        """Send a command and read its reply."""
+        if self.buffer:  # what came before the question is not its answer
+            extra = smtptls.escape(self.buffer)
+            raise peer_error(Code.UNSOLICITED, f'the server sent a reply nobody had asked for: "{extra}"')
+        self.wait().sendall(f"{line}\r\n".encode())
+        return self.reply()
+
+    def reply(self) -> Reply:
+        lines: list[bytes] = []
+        while True:
+            line = self.line()
+            if not re.match(rb"[2-5][0-9][0-9]([ -]|$)", line):
+                text = smtptls.escape(line)
+                raise peer_error(Code.SMTP_SYNTAX, f'the server\'s line is no reply: "{text}"')
+            lines.append(line)
+            if line[:3] != lines[0][:3]:
+                text = smtptls.escape(line)
+                raise peer_error(Code.SMTP_SYNTAX, f'the server\'s reply changes its code: "{text}"')
+            if line[3:4] != b"-":
+                return Reply(int(line[:3]), lines)
+            if len(lines) == MOST_LINES:
+                raise peer_error(Code.TOO_LONG, f"the server's reply has more than {MOST_LINES} lines")
+
+    def line(self) -> bytes:
+        while b"\n" not in self.buffer and len(self.buffer) <= LONGEST_LINE:
+            came = self.wait().recv(LONGEST_LINE)
+            if not came:
+                raise self.closed()
+            self.buffer += came
+        line, end, self.buffer = self.buffer.partition(b"\n")
+        if len(line + end) > LONGEST_LINE:
+            raise peer_error(Code.TOO_LONG, f"the server's line is longer than {LONGEST_LINE} octets")
+        if not line.endswith(b"\r") or b"\r" in line[:-1] or b"\0" in line:
+            text = smtptls.escape(line + end)
+            raise peer_error(Code.SMTP_SYNTAX, f'a NUL, a bare CR or a bare LF is in "{text}"')
+        return line[:-1]
+
+    def closed(self) -> smtptls.Error:
+        # SMTP says itself where a message ends; all the same the cut is worth a name of its own.
+        if isinstance(self.connection, smtptls.Session) and self.connection.is_truncated:
+            return peer_error(Code.TRUNCATED, "the server closed the connection without a TLS close_notify")
+        return peer_error(Code.EOF, "the server closed the connection before it answered")
+
+    def deliver(self, options: argparse.Namespace, hello: str, message: bytes) -> Reply:
+        """Send the message and leave. `hello` is the text of the reply to the last EHLO."""
+        with self.politely():
+            if options.user is not None:
+                self.login(options, hello)
+            eight_bit = " BODY=8BITMIME" if not message.isascii() and "8BITMIME" in keywords(hello) else ""
+            for command, code in [
+                (f"MAIL FROM:<{options.sender}>{eight_bit}", 250),
+                (f"RCPT TO:<{options.to}>", 250),
+                ("DATA", 354),
+            ]:
+                wanted(code, command, self.command(command))
+            self.wait().sendall(dot_stuffed(message))
+            # LMTP gives a reply for each recipient, and there is one.
+            reply = wanted(250, "the message", self.reply())
+        self.leave()
+        return reply
+
+    def login(self, options: argparse.Namespace, hello: str) -> None:
+        """AUTH PLAIN (RFC 4954, RFC 4616), inside TLS; `parse` made sure that the server is a proven one."""
+        if not isinstance(self.connection, smtptls.Session):
+            raise smtptls.Error(Code.STATE, "a password does not go in clear")
+        if "PLAIN" not in keywords(hello).get("AUTH", ()):
+            raise peer_error(Code.REFUSED, "the server does not offer AUTH PLAIN")
+        secret = base64.b64encode(f"\0{options.user}\0{options.password}".encode()).decode()
+        wanted(235, "AUTH PLAIN", self.command(f"AUTH PLAIN {secret}"))
+
+    @contextlib.contextmanager
+    def politely(self) -> Iterator[None]:
+        """Leave if the server refuses something: the connection still works then."""
+        try:
+            yield
+        except smtptls.Error as error:
+            if error.code is Code.REFUSED:
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Say QUIT. How the server takes it changes nothing."""
+        with contextlib.suppress(OSError):
+            self.command("QUIT")
+        with contextlib.suppress(OSError):
+            if isinstance(self.wait(), smtptls.Session):
+                self.connection.close()
+
+
+def wanted(code: int, what: str, reply: Reply) -> Reply:
+    """The reply, if it has this code. Any 2yz means success (RFC 5321 section 4.2.1)."""
+    if reply.code == code or reply.code // 100 == code // 100 == 2:
+        return reply
+    if reply.code >= 400:
+        raise peer_error(Code.REFUSED, f'the server refused {what}: "{reply.escaped}"')
+    raise peer_error(Code.SMTP_SYNTAX, f'the reply makes no sense behind {what}: "{reply.escaped}"')
+
+
+def keywords(hello: str) -> dict[str, list[str]]:
+    """The keywords of an EHLO reply and their parameters. Its first line is the server's name."""
+    if not hello.startswith("250"):
+        return {}
+    words = [line[4:].upper().split(" ") for line in hello.split("\n")[1:]]
+    return {keyword: parameters for keyword, *parameters in words}
+
+
+def dot_stuffed(message: bytes) -> bytes:
+    """The message as DATA carries it (RFC 5321 section 4.5.2)."""
+    message = re.sub(rb"\r?\n", b"\r\n", message)
+    if message and not message.endswith(b"\r\n"):
+        message += b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", message) + b".\r\n"

@@ -1,0 +1,150 @@
+"""The exceptions. They stand here because each has a second base among Python's own."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Self
+
+from ._enums import Action, Code
+
+
+class Error(OSError):
+    """Why something failed. `Error(code, message)` is an instance of the subclass that fits the code.
+
+    code: what went wrong, one of Code; its number is that of the C library.
+    message: one line of English for logs; its wording may change.
+    errno: that of a failed system call, or None.
+    alert: the number of the TLS alert that the peer sent (RFC 8446 section 6), or None.
+    action: what the policy lets the program do now, one of Action.
+    tlsrpt: the result type for an SMTP TLS report (RFC 8460), such as "certificate-expired", or None.
+    """
+
+    code: Code
+    message: str
+    alert: int | None
+    action: Action
+    tlsrpt: str | None
+
+    def __new__(cls, code: int, message: str, **details: Any) -> Self:
+        chosen: type[Any] = _CLASSES.get(Code(code), cls) if cls is Error else cls
+        made: Self = super().__new__(chosen, message)
+        return made
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        errno: int | None = None,
+        alert: int | None = None,
+        action: int = Action.FAIL,
+        tlsrpt: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = Code(code)
+        self.message = message
+        self.errno = errno
+        self.strerror = message
+        self.alert = alert
+        self.action = Action(action)
+        self.tlsrpt = tlsrpt
+
+    @property
+    def name(self) -> str:
+        """The name of the code, the same in Rust, in C and in logs: SMTPTLS_ERR_CERT_NAME."""
+        prefix = "SMTPTLS_" if self.code.name.startswith("WANT_") else "SMTPTLS_ERR_"
+        return prefix + self.code.name
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code!r}, {self.message!r})"
+
+    def __reduce__(self) -> tuple[Callable[..., Error], tuple[Any, ...]]:
+        details = {name: getattr(self, name) for name in ("errno", "alert", "action", "tlsrpt")}
+        return _restored, (type(self), self.code, self.message, details, dict(self.__dict__))
+
+
+def _restored(
+    kind: type[Error], code: int, message: str, details: dict[str, Any], attributes: dict[str, Any]
+) -> Error:
+    error = kind(code, message, **details)
+    error.__dict__.update(attributes)
+    return error
+
+
+class WantInput(Error, BlockingIOError):
+    """The session does not wait, and wants bytes from the peer first."""
+
+
+class WantOutput(Error, BlockingIOError):
+    """The session does not wait, and has bytes to send to the peer first."""
+
+
+class Timeout(Error, TimeoutError):
+    """The time allowed ran out."""
+
+
+class ConfigError(Error, ValueError):
+    """A mistake on this side, found before a byte was sent: an argument, a file, the trust anchors."""
+
+
+class ProtocolError(Error):
+    """The peer does not speak SMTP as it should."""
+
+
+class StarttlsUnavailable(ProtocolError):
+    """The server does not offer STARTTLS, or refused; or the client did not ask for it."""
+
+
+class InjectionError(ProtocolError):
+    """Plaintext came where TLS should begin: somebody is on the path."""
+
+
+class TlsError(Error, ssl.SSLError):
+    """TLS failed."""
+
+
+class CertificateError(TlsError, ssl.SSLCertVerificationError):
+    """The peer's certificate does not meet the policy."""
+
+
+class ClosedError(TlsError, ssl.SSLEOFError):
+    """The peer closed the connection."""
+
+
+_CLASSES = {
+    Code.WANT_INPUT: WantInput,
+    Code.WANT_OUTPUT: WantOutput,
+    Code.ARGUMENT: ConfigError,
+    Code.FROZEN: ConfigError,
+    Code.FILE: ConfigError,
+    Code.CERTIFICATE_PARSE: ConfigError,
+    Code.KEY_PARSE: ConfigError,
+    Code.KEY_MISMATCH: ConfigError,
+    Code.KEY_ENCRYPTED: ConfigError,
+    Code.NO_ROOTS: ConfigError,
+    Code.NO_KEYPAIR: ConfigError,
+    Code.EOF: ClosedError,
+    Code.TRUNCATED: ClosedError,
+    Code.TIMEOUT: Timeout,
+    Code.NOT_OFFERED: StarttlsUnavailable,
+    Code.REFUSED: StarttlsUnavailable,
+    Code.NOT_REQUESTED: StarttlsUnavailable,
+    Code.SMTP_SYNTAX: ProtocolError,
+    Code.TOO_LONG: ProtocolError,
+    Code.UNSOLICITED: ProtocolError,
+    Code.PLAINTEXT_INJECTED: InjectionError,
+    Code.HANDSHAKE: TlsError,
+    Code.ALERT: TlsError,
+    Code.TLS: TlsError,
+    Code.CERT_INVALID: CertificateError,
+    Code.CERT_TIME: CertificateError,
+    Code.CERT_UNTRUSTED: CertificateError,
+    Code.CERT_NAME: CertificateError,
+}
+
+for _class in (Error, *_CLASSES.values()):
+    _class.__module__ = "smtptls"

@@ -1,0 +1,127 @@
+//! What Python gives where more than one type will do.
+
+use std::ops::Deref;
+
+use pyo3::exceptions::PyTypeError;
+#[cfg(feature = "stubs")]
+use pyo3::inspect::PyStaticExpr;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+#[cfg(feature = "stubs")]
+use pyo3::{type_hint_identifier, type_hint_union};
+use smtptls::{Code, Error, Level};
+
+use crate::enums::Enum;
+use crate::errors;
+
+#[cfg(feature = "stubs")]
+const READABLE: PyStaticExpr = type_hint_identifier!("_typeshed", "ReadableBuffer");
+#[cfg(feature = "stubs")]
+const STR: PyStaticExpr = type_hint_identifier!("builtins", "str");
+
+/// Any bytes-like object. Bytes are borrowed, anything else is copied.
+pub struct Data(PyBackedBytes);
+
+impl Deref for Data {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Data {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = READABLE;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = given.cast::<PyBytes>() {
+            return Ok(Data(bytes.to_owned().into()));
+        }
+        let bytes = PyMemoryView::from(&given)?.call_method0(intern!(given.py(), "tobytes"))?;
+        Ok(Data(bytes.cast_into::<PyBytes>()?.into()))
+    }
+}
+
+/// Text as str or as bytes.
+pub struct Text(Vec<u8>);
+
+impl Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Text {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(STR, READABLE);
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match given.cast::<PyString>() {
+            Ok(text) => Ok(Text(text.extract::<String>()?.into_bytes())),
+            Err(_) => Ok(Text(given.extract::<Data>()?.to_vec())),
+        }
+    }
+}
+
+/// A level, by its name or as a member of the enum.
+pub struct LevelLike(pub Level);
+
+impl<'py> FromPyObject<'_, 'py> for LevelLike {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(crate::enums::hint::<Level>(), STR);
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let Ok(name) = given.cast::<PyString>() else {
+            return Ok(LevelLike(given.extract::<Enum<Level>>()?.0));
+        };
+        let name: String = name.extract()?;
+        Level::from_name(&name).map(LevelLike).ok_or_else(|| {
+            let known: Vec<_> = Level::ALL.iter().map(|level| level.name()).collect();
+            let name = smtptls::escape(name.as_bytes());
+            let message = format!("\"{name}\" is not a level; there are {}", known.join(", "));
+            errors::raised(&Error::local(Code::Argument, message))
+        })
+    }
+}
+
+/// What to send in SNI: a name, nothing (None), or the session's host (left out, or `...`).
+pub enum Sni {
+    Host,
+    None,
+    Name(String),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Sni {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(
+        STR,
+        type_hint_identifier!("types", "EllipsisType"),
+        PyStaticExpr::Constant { value: pyo3::inspect::PyStaticConstant::None }
+    );
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if given.is_none() {
+            Ok(Sni::None)
+        } else if given.is(given.py().Ellipsis()) {
+            Ok(Sni::Host)
+        } else if let Ok(name) = given.cast::<PyString>() {
+            Ok(Sni::Name(name.extract()?))
+        } else {
+            let kind = given.get_type().name()?;
+            Err(PyTypeError::new_err(format!("sni is a str, None or ..., not {kind}")))
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The Python module smtptls._native: the nouns of the engine as Python classes.
+//!
+//! What is better said in Python stands in the package beside it: exceptions, enums, file objects.
+
+mod arguments;
+mod config;
+mod enums;
+mod errors;
+mod info;
+mod policy;
+mod session;
+mod socket;
+
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::config::Config;
+    #[pymodule_export]
+    use super::enums::tables;
+    #[pymodule_export]
+    use super::errors::escape;
+    #[pymodule_export]
+    use super::info::Info;
+    #[pymodule_export]
+    use super::policy::Policy;
+    #[pymodule_export]
+    use super::session::Session;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = smtptls::VERSION;
+}

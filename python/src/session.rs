@@ -1,0 +1,449 @@
+//! Session: one SMTP connection on its way to TLS, and then in it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
+#[cfg(feature = "stubs")]
+use pyo3::inspect::PyStaticExpr;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::PyVisit;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyMemoryView, PySlice};
+use smtptls::{Close, Code, Deadline, Entry, Error, Level, Limit, Progress, Protocol, Stream};
+
+use crate::arguments::{Data, Text};
+use crate::config::Config;
+use crate::enums::Enum;
+use crate::errors::{Exception, WANT_INPUT, WANT_OUTPUT, argument, misuse, raised, want};
+use crate::info::Info;
+use crate::policy::Policy;
+use crate::socket::{Raised, Socket, seconds};
+
+/// As much as one call of `recv` gives: the plaintext of one TLS record.
+const RECORD: usize = 16 * 1024;
+
+/// One SMTP connection on its way to TLS, and then in it. Made by Session.client and Session.server.
+///
+/// With a socket, calls wait for the peer as long as the socket's timeout says, or that of settimeout. The
+/// socket stays the caller's, and is never closed here. Without a socket the program carries the bytes, with
+/// feed, output and sent.
+///
+/// A session is for one thread at a time; a call while another one is going on raises Error (STATE).
+#[pyclass(frozen, module = "smtptls", weakref)]
+pub struct Session {
+    stream: Mutex<Stream<Socket>>,
+    has_socket: bool,
+    /// Beside the stream, so that the garbage collector sees it.
+    socket: Mutex<Option<Py<PyAny>>>,
+    /// What settimeout set.
+    timeout: Mutex<Option<Option<Duration>>>,
+    info: PyOnceLock<Py<Info>>,
+}
+
+impl Session {
+    fn new(session: smtptls::Session, socket: Option<Bound<'_, PyAny>>) -> PyResult<Session> {
+        if let Some(socket) = &socket {
+            for method in ["recv", "send", "gettimeout", "settimeout", "fileno"] {
+                if !socket.hasattr(method)? {
+                    let kind = socket.get_type().name()?;
+                    return Err(PyTypeError::new_err(format!("sock is a socket or None, not {kind}")));
+                }
+            }
+        }
+        Ok(Session {
+            stream: Mutex::new(Stream::new(session, Socket::default())),
+            has_socket: socket.is_some(),
+            socket: Mutex::new(socket.map(Bound::unbind)),
+            timeout: Mutex::new(None),
+            info: PyOnceLock::new(),
+        })
+    }
+
+    /// The stream, unless another call has it: waiting for that one could be waiting for ever.
+    fn lock(&self) -> PyResult<MutexGuard<'_, Stream<Socket>>> {
+        match self.stream.try_lock() {
+            Ok(stream) => Ok(stream),
+            Err(TryLockError::WouldBlock) => Err(misuse("another call of this session is going on")),
+            Err(TryLockError::Poisoned(_)) => Err(bug()),
+        }
+    }
+
+    /// A panic becomes an error, and the session stays poisoned.
+    fn with<R>(&self, step: impl FnOnce(&mut Stream<Socket>) -> PyResult<R>) -> PyResult<R> {
+        let guarded = AssertUnwindSafe(|| step(&mut *self.lock()?));
+        catch_unwind(guarded).unwrap_or_else(|_| Err(bug()))
+    }
+
+    fn look<R>(&self, step: impl FnOnce(&mut smtptls::Session) -> R) -> PyResult<R> {
+        self.with(|stream| Ok(step(stream.session_mut())))
+    }
+
+    /// Only for sessions that are fed.
+    fn carry<R>(&self, step: impl FnOnce(&mut smtptls::Session) -> R) -> PyResult<R> {
+        match self.has_socket {
+            true => Err(misuse("this session has a socket, which carries its bytes")),
+            false => self.look(step),
+        }
+    }
+
+    /// A call that may use the socket.
+    fn call<R>(
+        &self,
+        py: Python<'_>,
+        step: impl FnOnce(&mut Stream<Socket>) -> Result<Progress<R>, Error>,
+    ) -> PyResult<Progress<R>> {
+        self.with(|stream| {
+            if let Some(socket) = self.bound_socket(py)? {
+                let other = *self.timeout.lock().map_err(|_| bug())?;
+                stream.transport_mut().begin(socket, other)?;
+                let limit = stream.transport_mut().limit();
+                stream.set_limit(Limit::Start, limit);
+                stream.set_limit(Limit::Io, limit);
+            }
+            let result = step(stream);
+            match (stream.transport_mut().end(), result) {
+                (Some(Raised::Foreign(exception)), _) => Err(exception),
+                (_, Ok(progress)) => Ok(progress),
+                (Some(Raised::Cause(cause)), Err(error)) => {
+                    let error = raised(&error);
+                    error.set_cause(py, Some(cause));
+                    Err(error)
+                }
+                (None, Err(error)) => Err(raised(&error)),
+            }
+        })
+    }
+
+    fn done<R>(&self, py: Python<'_>, progress: Progress<R>) -> PyResult<R> {
+        match progress {
+            Progress::Done(value) => Ok(value),
+            Progress::WantOutput => Err(want(py, WANT_OUTPUT, 0)),
+            // A socket of Python begins again by itself after a signal.
+            Progress::WantInput | Progress::WantRetry => Err(want(py, WANT_INPUT, 0)),
+        }
+    }
+
+    fn bound_socket<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let socket = self.socket.lock().map_err(|_| bug())?;
+        Ok(socket.as_ref().map(|socket| socket.bind(py).clone()))
+    }
+
+    fn needed_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.bound_socket(py)?.ok_or_else(|| misuse("this session has no socket"))
+    }
+}
+
+fn bug() -> PyErr {
+    raised(&Error::local(Code::Internal, Code::Internal.text()))
+}
+
+#[pymethods]
+impl Session {
+    /// A client's session. host is the name that the policy is about; in mail routing that is the MX host.
+    #[staticmethod]
+    #[pyo3(signature = (config, policy, host, sock=None, *, protocol=Enum(Protocol::Smtp)))]
+    fn client(
+        config: &Config,
+        policy: &Policy,
+        host: &str,
+        sock: Option<Bound<'_, PyAny>>,
+        protocol: Enum<Protocol>,
+    ) -> PyResult<Self> {
+        let mut session = smtptls::Session::client(&config.0, &policy.0, host);
+        session.set_protocol(protocol.0).map_err(|error| raised(&error))?;
+        Session::new(session, sock)
+    }
+
+    /// A server's session. Without a policy STARTTLS is offered and not required. The extensions are lines of
+    /// the EHLO reply before TLS; PIPELINING, ENHANCEDSTATUSCODES and STARTTLS are there already.
+    #[staticmethod]
+    #[pyo3(signature = (config, policy=None, sock=None, *, protocol=Enum(Protocol::Smtp), extensions=vec![]))]
+    fn server(
+        config: &Config,
+        policy: Option<&Policy>,
+        sock: Option<Bound<'_, PyAny>>,
+        protocol: Enum<Protocol>,
+        extensions: Vec<String>,
+    ) -> PyResult<Self> {
+        let may = smtptls::Policy::new(Level::May);
+        let mut session = smtptls::Session::server(&config.0, policy.map_or(&may, |policy| &policy.0));
+        session.set_protocol(protocol.0).map_err(|error| raised(&error))?;
+        for line in &extensions {
+            session.add_extension(line).map_err(|error| raised(&error))?;
+        }
+        Session::new(session, sock)
+    }
+
+    /// For a server that starts from the command: the line that its program has read.
+    #[allow(clippy::needless_pass_by_value)]
+    fn set_command(&self, line: Text) -> PyResult<()> {
+        let line = String::from_utf8_lossy(&line);
+        self.look(|session| session.set_command(&line))?.map_err(|error| raised(&error))
+    }
+
+    /// Does what is left of the dialogue, then the TLS handshake, then the judgement.
+    ///
+    /// It returns if TLS is up and the policy is met, and raises Error otherwise; the error's action says
+    /// what the policy lets the program do. The timeout is for the whole of it.
+    ///
+    /// unread is how many bytes the program has read from the peer beyond what entry says, and not used. It
+    /// must be 0: anything else was injected, and fails before a byte is sent.
+    #[pyo3(signature = (entry=Enum(Entry::Greeting), unread=0))]
+    fn start(&self, py: Python<'_>, entry: Enum<Entry>, unread: isize) -> PyResult<()> {
+        let unread = usize::try_from(unread).map_err(|_| argument("unread is a count of bytes"))?;
+        let progress = match self.has_socket {
+            true => self.call(py, |stream| stream.start(entry.0, unread))?,
+            // Nothing of Python is called, so other threads may run beside the handshake's arithmetic.
+            false => {
+                let step = || self.look(|session| session.start(entry.0, unread));
+                py.detach(step)?.map_err(|error| raised(&error))?
+            }
+        };
+        self.done(py, progress)
+    }
+
+    /// Up to n decrypted bytes; b"" is the end, with or without close_notify, and is_truncated tells which.
+    #[pyo3(signature = (n, /))]
+    fn recv<'py>(&self, py: Python<'py>, n: isize) -> PyResult<Bound<'py, PyBytes>> {
+        let most = usize::try_from(n).map_err(|_| argument("recv takes a count of bytes"))?;
+        let mut buffer = vec![0; most.min(RECORD)];
+        let progress = self.call(py, |stream| stream.read(&mut buffer))?;
+        let count = self.done(py, progress)?;
+        Ok(PyBytes::new(py, &buffer[..count]))
+    }
+
+    /// As recv, into a writable buffer; says how many bytes.
+    #[pyo3(signature = (buffer, /))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn recv_into(&self, py: Python<'_>, buffer: Writable<'_>) -> PyResult<usize> {
+        let mut came = vec![0; buffer.length.min(RECORD)];
+        let progress = self.call(py, |stream| stream.read(&mut came))?;
+        let count = self.done(py, progress)?;
+        buffer.fill(&came[..count])?;
+        Ok(count)
+    }
+
+    /// Encrypts and sends all of data. With more it may wait for what is sent next, and leave in one TLS
+    /// record with it; recv, flush, close, and sending without more let it go.
+    ///
+    /// A session that does not wait raises WantOutput when much is waiting to be sent; its characters_written
+    /// says how much of data was taken.
+    #[pyo3(signature = (data, more=false))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn sendall(&self, py: Python<'_>, data: Data, more: bool) -> PyResult<()> {
+        let mut taken = 0;
+        loop {
+            match self.call(py, |stream| stream.write(&data[taken..], more))? {
+                Progress::Done(count) => taken += count,
+                _ => return Err(want(py, WANT_OUTPUT, taken)),
+            }
+            if taken == data.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// As sendall, but says how much of data was taken: all of it, unless the session does not wait.
+    #[pyo3(signature = (data, more=false))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn send(&self, py: Python<'_>, data: Data, more: bool) -> PyResult<usize> {
+        let progress = self.call(py, |stream| stream.write(&data, more))?;
+        self.done(py, progress)
+    }
+
+    /// Sends everything that waits for company.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let progress = self.call(py, Stream::flush)?;
+        self.done(py, progress)
+    }
+
+    /// How many bytes recv can give without anything from the peer. Look here before waiting for a
+    /// descriptor.
+    fn pending(&self) -> PyResult<usize> {
+        self.look(smtptls::Session::pending)
+    }
+
+    /// Leaves politely, as RFC 3207 section 4.1 asks: a client says QUIT at once; a server answers 554 to all
+    /// but QUIT until the client leaves.
+    fn refuse(&self, py: Python<'_>) -> PyResult<()> {
+        let progress = self.call(py, Stream::refuse)?;
+        self.done(py, progress)
+    }
+
+    /// Goes on although the policy is not met. The peer is not who it should be: use it for a warning that
+    /// a person reads, and for nothing else.
+    fn insecure_continue(&self) -> PyResult<()> {
+        self.look(smtptls::Session::insecure_continue)?.map_err(|error| raised(&error))
+    }
+
+    /// Tells the peer that nothing more will be sent; the socket stays open. Raises Error (TRUNCATED) if the
+    /// peer had closed the connection without saying so.
+    #[pyo3(signature = (how=Enum(Close::Send)))]
+    fn close(&self, py: Python<'_>, how: Enum<Close>) -> PyResult<()> {
+        let progress = self.call(py, |stream| stream.close(how.0))?;
+        self.done(py, progress)
+    }
+
+    /// Sets how long a call may wait, in place of the socket's timeout: None for ever, 0 not at all.
+    #[pyo3(signature = (seconds, /))]
+    fn settimeout(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<()> {
+        self.needed_socket(py)?;
+        let timeout = self::seconds(seconds)?;
+        *self.timeout.lock().map_err(|_| bug())? = Some(timeout);
+        Ok(())
+    }
+
+    /// So many seconds from now all further calls have to be done, beside their timeouts; None lifts it.
+    #[pyo3(signature = (seconds, /))]
+    fn set_deadline(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<()> {
+        self.needed_socket(py)?;
+        let deadline = self::seconds(seconds)?.map_or(Deadline::NEVER, Deadline::after);
+        self.with(|stream| {
+            stream.set_deadline(deadline);
+            Ok(())
+        })
+    }
+
+    /// The descriptor of the socket.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.needed_socket(py)?.call_method0(intern!(py, "fileno"))?.extract()
+    }
+
+    /// A file object over the session: "rb", "wb" or "rwb". Closing it does not close the session.
+    #[pyo3(signature = (mode="rb", buffering=-1))]
+    fn makefile<'py>(slf: &Bound<'py, Self>, mode: &str, buffering: i32) -> PyResult<File<'py>> {
+        let module = slf.py().import(intern!(slf.py(), "smtptls._file"))?;
+        module.call_method1(intern!(slf.py(), "makefile"), (slf, mode, buffering)).map(File)
+    }
+
+    /// Bytes that came and belong to the program: on a server that the client left in plaintext, from the
+    /// command on that made it so; after the peer's close_notify, what followed it.
+    fn leftover<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.look(|session| PyBytes::new(py, session.leftover()))
+    }
+
+    /// Without a socket: takes bytes that came from the peer, as many as there is room for, and says how
+    /// many. b"" means that the peer closed the connection.
+    #[pyo3(signature = (data, /))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn feed(&self, data: Data) -> PyResult<usize> {
+        self.carry(|session| session.feed(&data))
+    }
+
+    /// Without a socket: the bytes to send to the peer. They stay until sent is called.
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.carry(|session| PyBytes::new(py, session.output()))
+    }
+
+    /// Without a socket: drops the first n bytes of the output; they were sent.
+    #[pyo3(signature = (n, /))]
+    fn sent(&self, n: isize) -> PyResult<()> {
+        let count = usize::try_from(n).map_err(|_| argument("sent takes a count of bytes"))?;
+        self.carry(|session| session.sent(count))
+    }
+
+    /// The last SMTP reply that a client received, its lines joined by "\n". Forgotten when TLS begins.
+    #[getter]
+    fn reply(&self) -> PyResult<Option<String>> {
+        self.look(|session| session.reply().map(str::to_string))
+    }
+
+    /// The last hello that a server answered in plaintext, as it came. Forgotten when TLS begins.
+    #[getter]
+    fn hello(&self) -> PyResult<Option<String>> {
+        self.look(|session| session.hello().map(str::to_string))
+    }
+
+    /// The facts of the TLS connection, once the handshake is done; also if the policy is not met.
+    #[getter]
+    fn info(&self, py: Python<'_>) -> PyResult<Option<Py<Info>>> {
+        if self.info.get(py).is_none() {
+            let Some(info) = self.look(|session| session.info().map(Info::new))? else { return Ok(None) };
+            // Another thread may have been quicker; both have the same.
+            drop(self.info.set(py, Py::new(py, info)?));
+        }
+        Ok(self.info.get(py).map(|info| info.clone_ref(py)))
+    }
+
+    /// Why the session failed.
+    #[getter]
+    fn error(&self) -> PyResult<Option<Exception>> {
+        self.look(|session| session.error().cloned().map(Exception))
+    }
+
+    /// Whether TLS is active: the handshake is done, and nobody has closed.
+    #[getter]
+    fn is_tls(&self) -> PyResult<bool> {
+        self.look(|session| session.is_tls())
+    }
+
+    /// Whether the peer closed the connection without close_notify.
+    #[getter]
+    fn is_truncated(&self) -> PyResult<bool> {
+        self.look(|session| session.is_truncated())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.socket.try_lock() {
+            Ok(socket) => visit.call(&*socket),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        if let Ok(mut socket) = self.socket.try_lock() {
+            *socket = None;
+        }
+    }
+}
+
+/// A writable buffer of bytes.
+struct Writable<'py> {
+    view: Bound<'py, PyAny>,
+    length: usize,
+}
+
+impl Writable<'_> {
+    fn fill(&self, bytes: &[u8]) -> PyResult<()> {
+        let py = self.view.py();
+        let end = isize::try_from(bytes.len())?;
+        self.view.set_item(PySlice::new(py, 0, end, 1), PyBytes::new(py, bytes))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Writable<'py> {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = pyo3::type_hint_identifier!("_typeshed", "WriteableBuffer");
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let view = PyMemoryView::from(&given)?;
+        if view.getattr("readonly")?.extract()? {
+            return Err(PyTypeError::new_err("the buffer is read-only"));
+        }
+        let view = view.call_method1("cast", ("B",))?;
+        let length = view.len()?;
+        Ok(Writable { view, length })
+    }
+}
+
+/// A file object of Python's io.
+struct File<'py>(Bound<'py, PyAny>);
+
+impl<'py> IntoPyObject<'py> for File<'py> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const OUTPUT_TYPE: PyStaticExpr = pyo3::type_hint_identifier!("io", "BufferedIOBase");
+
+    fn into_pyobject(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.0)
+    }
+}
