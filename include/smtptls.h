@@ -518,7 +518,9 @@ int smtptls_session_start(struct smtptls_session *session,
 // Leaves politely after a failed start, or by your own choice, as RFC 3207
 // section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
 // not begin; a server answers 554 to all but QUIT until the client leaves or
-// the time is up. Then close the descriptors.
+// the time is up. On a connection that cannot be used any more it does
+// nothing. Then close the descriptors; the server's reply to QUIT is not
+// waited for.
 int smtptls_session_refuse(struct smtptls_session *session);
 
 // Goes on although the policy is not met: the peer is not who it should be.
@@ -533,7 +535,8 @@ int smtptls_session_close(struct smtptls_session *session, int how);
 
 // Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
 // is 0 with and without a close_notify: SMTP frames itself, and
-// smtptls_session_is_truncated() tells which it was.
+// smtptls_session_is_truncated() tells which it was. After
+// SMTPTLS_ERR_TIMEOUT the session is as it was.
 SMTPTLS_MUST_USE
 ptrdiff_t smtptls_session_read(struct smtptls_session *session,
                                void *buf,

@@ -169,7 +169,26 @@ fn span(seconds: u64) -> String {
     format!("{count} {unit}")
 }
 
-/// webpki names its errors well, in one word of code.
+/// webpki's error in words; those that no mail server is known to show keep webpki's own name.
 fn describe(error: &webpki::Error) -> String {
-    crate::error::escape(error.to_string().as_bytes())
+    use webpki::Error::*;
+    let text = match error {
+        BadDer | BadDerTime | TrailingData(_) => "it is not well-formed",
+        ExtensionValueInvalid | MalformedExtensions => "an extension of it is not well-formed",
+        UnsupportedCertVersion => "it is not of X.509 version 3",
+        UnsupportedCriticalExtension => "it has a critical extension that is not understood",
+        InvalidCertValidity => "its dates contradict each other",
+        InvalidSignatureForPublicKey => "a signature in it is wrong",
+        NameConstraintViolation => "an authority in it may not vouch for such names",
+        PathLenConstraintViolated => "it is longer than an authority in it allows",
+        EndEntityUsedAsCa => "a certificate in it is used as an authority's and is none",
+        RequiredEkuNotFoundContext(_) => "it is not for servers",
+        MaximumPathBuildCallsExceeded | MaximumPathDepthExceeded | MaximumSignatureChecksExceeded => {
+            "it takes more steps to check than are allowed"
+        }
+        other => {
+            return crate::error::escape(other.to_string().split('(').next().unwrap_or_default().as_bytes());
+        }
+    };
+    text.to_string()
 }

@@ -347,9 +347,14 @@ impl Session {
         self.broken(Failure::new(Code::TooLong, message))
     }
 
-    /// The transport failed, and with it the session.
+    /// The transport failed, and with it the session; but a limit of time that ran out after `start` leaves it
+    /// as it was.
     pub(crate) fn transport_failed(&mut self, error: &std::io::Error) -> Error {
         let failure = Failure::io(self.situation(), error);
+        // Silence after the verdict is the program's to judge: a server says 421 then, inside TLS.
+        if failure.code == Code::Timeout && self.state == State::Secured && self.started {
+            return self.judge(failure);
+        }
         // RFC 5321 section 3.8: a server that closes for a client's silence says so.
         let commanding =
             matches!(self.state, State::Offers | State::Requires | State::Cannot | State::Refusing);

@@ -115,10 +115,15 @@ impl<T: Transport> Stream<T> {
     pub fn start(&mut self, entry: Entry, unread: usize) -> Result<Progress, Error> {
         let limit = self.start_limit;
         let until = *self.start_by.get_or_insert_with(|| Deadline::of(limit));
-        self.run(until, |session| session.start(entry, unread))
+        let result = self.run(until, |session| session.start(entry, unread));
+        if result == Ok(Progress::Done(())) {
+            // A server may be asked to start once more, to answer STARTTLS inside TLS.
+            self.start_by = None;
+        }
+        result
     }
 
-    /// As [`Session::read`], waiting for the peer.
+    /// As [`Session::read`], waiting for the peer. After `Timeout` the session is as it was.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Progress<usize>, Error> {
         self.run(Deadline::of(self.io_limit), |session| session.read(buffer))
     }

@@ -247,6 +247,24 @@ fn refuse_in_plaintext_says_quit() {
     assert_eq!(session.refuse(), Ok(Progress::Done(())));
 }
 
+/// SEC-7: leaving after any failure puts no byte in clear on a connection that cannot be used.
+#[test]
+fn refuse_is_harmless_where_nothing_can_be_said() {
+    for tail in [&b"220 go\r\n250 x\r\n"[..], b"421 bye\r\n", b"999\r\n", b"220 go\r\n"] {
+        let mut session = client(Level::Verify);
+        let mut sent = Vec::new();
+        for reply in [&b"220 mx\r\n"[..], OFFER, tail, b"\x80\x80\x80\x80\x80\x80"] {
+            if step(&mut session, &mut sent).is_ok() {
+                feed(&mut session, reply);
+            }
+        }
+        assert!(step(&mut session, &mut sent).is_err());
+        take(&mut session);
+        assert_eq!(session.refuse(), Ok(Progress::Done(())));
+        assert!(session.output().is_empty());
+    }
+}
+
 /// SEC-20: what the peer said is escaped.
 #[test]
 fn the_peer_s_text_is_escaped() {

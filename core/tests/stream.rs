@@ -90,6 +90,27 @@ fn a_silent_client_gets_421() {
     assert!(lines.len() == 2 && lines[1].starts_with("421 4.4.2 "), "{said}");
 }
 
+/// A read that ran out of time takes nothing from the session: a server can still say 421 inside TLS.
+#[test]
+fn a_session_survives_a_timeout() {
+    let (near, far) = pair();
+    let serving = std::thread::spawn(move || {
+        let mut stream = Stream::new(server(Level::May), Fd::new(&far, Mode::Blocking));
+        assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+        stream.set_limit(Limit::Io, Some(BRIEF));
+        let error = stream.read(&mut [0; 100]).unwrap_err();
+        assert_eq!((error.code(), stream.session().error()), (Code::Timeout, None));
+        stream.write_all(b"421 4.4.2 bye\r\n").unwrap();
+        assert_eq!(stream.close(Close::Send), Ok(Progress::Done(())));
+    });
+    let mut stream = Stream::new(client(Level::Verify), Fd::new(&near, Mode::Blocking));
+    assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "421 4.4.2 bye\r\n");
+    serving.join().unwrap();
+}
+
 /// A peer that dribbles cannot stretch the deadline.
 #[test]
 fn dribbling_ends_at_the_limit() {

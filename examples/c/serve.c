@@ -126,17 +126,14 @@ static void on_child(int number)
 static int listen_on(const char *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    socklen_t size = sizeof address;
+    const socklen_t size = sizeof address;
     int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 128) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 128) != 0)
         return complain(SMTPTLS_ERR_IO, SMTPTLS_ACTION_FAIL, NULL, "cannot listen: %s", strerror(errno));
     /* A client may be gone again before accept(), which must not wait for the next one then. */
     wire_prepare(fd);
-    printf("listening: 127.0.0.1:%d\n", ntohs(address.sin_port));
-    fflush(stdout);
     return fd;
 }
 
@@ -146,6 +143,8 @@ static void accept_all(int listener)
     static pid_t children[MOST_CONNECTIONS];
     sigset_t caught, before;
     struct sigaction action = {.sa_handler = on_child};
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof address;
     int count = 0;
 
     sigemptyset(&caught);
@@ -159,6 +158,9 @@ static void accept_all(int listener)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
 
+    getsockname(listener, (struct sockaddr *)&address, &size);
+    printf("listening: 127.0.0.1:%d\n", ntohs(address.sin_port));
+    fflush(stdout);
     while (!stop) {
         fd_set ready;
         FD_ZERO(&ready);

@@ -10,7 +10,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import smtptls
@@ -19,6 +19,7 @@ from smtptls import Action, Code
 # Bounds, so that no server can fill the memory.
 LONGEST_LINE = 2048
 MOST_LINES = 100
+GOODBYE = 2.0  # seconds at most for the server to take its leave
 
 
 def main(program: str, deliver: Callable[[argparse.Namespace, bytes], None]) -> int:
@@ -114,7 +115,7 @@ def refuse(session: smtptls.Session, connection: socket.socket, error: smtptls.E
         session.refuse()
         # To close a socket with input unread would tear up what was sent; so wait for the server to close.
         connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(min(left(by), 2))
+        connection.settimeout(min(left(by), GOODBYE))
         while connection.recv(4096):
             pass
 
@@ -213,19 +214,15 @@ class Client:
 
     def deliver(self, options: argparse.Namespace, hello: str, message: bytes) -> Reply:
         """Send the message and leave. `hello` is the text of the reply to the last EHLO."""
-        with self.politely():
-            if options.user is not None:
-                self.login(options, hello)
-            eight_bit = " BODY=8BITMIME" if not message.isascii() and "8BITMIME" in keywords(hello) else ""
-            for command, code in [
-                (f"MAIL FROM:<{options.sender}>{eight_bit}", 250),
-                (f"RCPT TO:<{options.to}>", 250),
-                ("DATA", 354),
-            ]:
-                wanted(code, command, self.command(command))
-            self.wait().sendall(dot_stuffed(message))
-            # LMTP gives a reply for each recipient, and there is one.
-            reply = wanted(250, "the message", self.reply())
+        if options.user is not None:
+            self.login(options, hello)
+        eight_bit = " BODY=8BITMIME" if not message.isascii() and "8BITMIME" in keywords(hello) else ""
+        self.ask(250, f"MAIL FROM:<{options.sender}>{eight_bit}")
+        self.ask(250, f"RCPT TO:<{options.to}>")
+        self.ask(354, "DATA")
+        self.wait().sendall(dot_stuffed(message))
+        # LMTP gives a reply for each recipient, and there is one.
+        reply = self.wanted(250, "the message", self.reply())
         self.leave()
         return reply
 
@@ -234,36 +231,36 @@ class Client:
         if not isinstance(self.connection, smtptls.Session):
             raise smtptls.Error(Code.STATE, "a password does not go in clear")
         if "PLAIN" not in keywords(hello).get("AUTH", ()):
+            self.leave()
             raise peer_error(Code.REFUSED, "the server does not offer AUTH PLAIN")
         secret = base64.b64encode(f"\0{options.user}\0{options.password}".encode()).decode()
-        wanted(235, "AUTH PLAIN", self.command(f"AUTH PLAIN {secret}"))
+        self.wanted(235, "AUTH PLAIN", self.command(f"AUTH PLAIN {secret}"))
 
-    @contextlib.contextmanager
-    def politely(self) -> Iterator[None]:
-        """Leave if the server refuses something: the connection still works then."""
-        try:
-            yield
-        except smtptls.Error as error:
-            if error.code is Code.REFUSED:
-                self.leave()
-            raise
+    def ask(self, code: int, line: str) -> Reply:
+        """Send a command whose reply must have this code."""
+        return self.wanted(code, line, self.command(line))
+
+    def wanted(self, code: int, what: str, reply: Reply) -> Reply:
+        """The reply, if it has this code; any 2yz means success (RFC 5321 section 4.2.1).
+
+        If the server refused, leave.
+        """
+        if reply.code == code or reply.code // 100 == code // 100 == 2:
+            return reply
+        if reply.code < 400:
+            raise peer_error(Code.SMTP_SYNTAX, f'the reply makes no sense behind {what}: "{reply.escaped}"')
+        if reply.code != 421:  # which is goodbye already
+            self.leave()
+        raise peer_error(Code.REFUSED, f'the server refused {what}: "{reply.escaped}"')
 
     def leave(self) -> None:
         """Say QUIT. How the server takes it changes nothing."""
+        self.by = min(self.by, time.monotonic() + GOODBYE)
         with contextlib.suppress(OSError):
             self.command("QUIT")
         with contextlib.suppress(OSError):
             if isinstance(self.wait(), smtptls.Session):
                 self.connection.close()
-
-
-def wanted(code: int, what: str, reply: Reply) -> Reply:
-    """The reply, if it has this code. Any 2yz means success (RFC 5321 section 4.2.1)."""
-    if reply.code == code or reply.code // 100 == code // 100 == 2:
-        return reply
-    if reply.code >= 400:
-        raise peer_error(Code.REFUSED, f'the server refused {what}: "{reply.escaped}"')
-    raise peer_error(Code.SMTP_SYNTAX, f'the reply makes no sense behind {what}: "{reply.escaped}"')
 
 
 def keywords(hello: str) -> dict[str, list[str]]:

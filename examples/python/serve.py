@@ -21,6 +21,7 @@ import smtptls
 from smtptls import Action, Code, Entry, Protocol
 
 SIZE = 32 << 20  # octets of the largest message
+STOP = (signal.SIGINT, signal.SIGTERM)
 LONGEST_LINE = 512  # octets of a command with its CRLF (RFC 5321 section 4.5.3.1.4)
 MOST_RECIPIENTS = 1000
 EXTENSIONS = ("8BITMIME", f"SIZE {SIZE}")  # besides PIPELINING, ENHANCEDSTATUSCODES and STARTTLS
@@ -59,10 +60,15 @@ class Server:
             return
         name = f"{time.time_ns()}.{os.getpid()}.{next(self.count)}"
         draft = self.store / f"{name}.tmp"
-        draft.write_bytes(message)
+        with draft.open("wb") as file:
+            file.write(message)
+            file.flush()
+            os.fsync(file.fileno())  # before the client hears that it is stored
         draft.rename(self.store / f"{name}.eml")
 
     def serve(self, connection: socket.socket) -> None:
+        # They are for the main thread, whose accept() they end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
         with connection:
             try:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,8 +127,10 @@ class Dialogue:
         self.begin_anew()
 
     def close(self) -> None:
-        if isinstance(self.wire, smtptls.Session):
-            self.wire.close()
+        # A client may have gone already, and without close_notify: its QUIT was heard all the same.
+        with contextlib.suppress(OSError):
+            if isinstance(self.wire, smtptls.Session):
+                self.wire.close()
 
     def answer(self) -> bool:
         """Answer one command. False: that was the last."""
@@ -137,7 +145,10 @@ class Dialogue:
         if verb == "STARTTLS":
             return self.starttls(line)
         if verb == "QUIT" and not rest:
-            return not self.say("221 2.0.0 Bye")
+            # A client need not wait for the answer.
+            with contextlib.suppress(OSError):
+                self.say("221 2.0.0 Bye")
+            return False
         if verb == "RSET" and not rest:
             self.reset()
             return self.say("250 2.0.0 OK")
@@ -164,7 +175,7 @@ class Dialogue:
                 self.wire.start(Entry.COMMAND)
             return True
         session = self.server.session(self.connection)
-        session.set_command(line)
+        session.set_command(line)  # with a parameter it is answered with 501
         self.connection.settimeout(self.server.timeout)
         try:
             # What was read and not used was injected; the library refuses to go on with it.
@@ -343,7 +354,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=seconds, default=30.0, help="the longest silence")
     options = parser.parse_args()
     # Ends all threads at once; a message that has not been answered for is not lost by that.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP:
         signal.signal(number, lambda *_: os._exit(0))
     try:
         server = Server(options)

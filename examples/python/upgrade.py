@@ -19,8 +19,7 @@ def deliver(options: argparse.Namespace, message: bytes) -> None:
     by = time.monotonic() + options.timeout
     with mail.connect(options) as connection:
         client = mail.Client(connection, by)
-        with client.politely():
-            mail.wanted(220, "the greeting", client.reply())
+        client.wanted(220, "the greeting", client.reply())
         hello = say_hello(client, options, config)
         if "STARTTLS" in mail.keywords(hello):
             session = starttls(options, config, connection, client)
@@ -51,12 +50,9 @@ def say_hello(client: mail.Client, options: argparse.Namespace, config: smtptls.
     reply = client.command(f"{verb} {config.hostname}")
     # RFC 3207 section 4.2: never HELO inside TLS, since EHLO has worked before.
     if reply.code >= 500 and verb == "EHLO" and not isinstance(client.connection, smtptls.Session):
-        reply = client.command(f"HELO {config.hostname}")
-        with client.politely():
-            mail.wanted(250, "HELO", reply)
+        client.ask(250, f"HELO {config.hostname}")
         return ""
-    with client.politely():
-        return mail.wanted(250, verb, reply).text
+    return client.wanted(250, verb, reply).text
 
 
 def starttls(

@@ -351,7 +351,9 @@ pub unsafe extern "C" fn smtptls_session_start(
 /// Leaves politely after a failed start, or by your own choice, as RFC 3207
 /// section 4.1 asks: a client sends QUIT at once, in plaintext too if TLS did
 /// not begin; a server answers 554 to all but QUIT until the client leaves or
-/// the time is up. Then close the descriptors.
+/// the time is up. On a connection that cannot be used any more it does
+/// nothing. Then close the descriptors; the server's reply to QUIT is not
+/// waited for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_refuse(session: *mut smtptls_session) -> c_int {
     // SAFETY: the header asks for a session that is not freed.

@@ -2,6 +2,8 @@
 from enum import IntEnum
 
 class Code(IntEnum):
+    """What went wrong, or what is wanted first."""
+
     ARGUMENT = -10
     STATE = -11
     FROZEN = -12
@@ -35,6 +37,8 @@ class Code(IntEnum):
     WANT_OUTPUT = -2
 
 class Action(IntEnum):
+    """What the policy lets a program do after a failure."""
+
     FAIL = 0
     CONTINUE = 1
     RECONNECT = 2
@@ -43,6 +47,8 @@ class Action(IntEnum):
     def label(self) -> str: ...
 
 class Level(IntEnum):
+    """How much security is demanded of a peer; each level is stricter than the one before it."""
+
     MAY = 1
     ENCRYPT = 2
     VERIFY = 7
@@ -50,32 +56,46 @@ class Level(IntEnum):
     def label(self) -> str: ...
 
 class Entry(IntEnum):
+    """Where in the dialogue of RFC 3207 a session takes over."""
+
     GREETING = 0
     COMMAND = 1
     HANDSHAKE = 2
 
 class Auth(IntEnum):
+    """How the peer was authenticated."""
+
     NONE = 0
     PKIX = 4
 
 class Close(IntEnum):
+    """How to close: send close_notify, wait for the peer's too, or go on reading."""
+
     SEND = 0
     WAIT = 1
     HALF = 2
 
 class Protocol(IntEnum):
+    """SMTP (RFC 5321) or LMTP (RFC 2033)."""
+
     SMTP = 0
     LMTP = 1
 
 class TlsVersion(IntEnum):
+    """A version of TLS, by its number on the wire."""
+
     TLS1_2 = 771
     TLS1_3 = 772
 
 class FingerprintOf(IntEnum):
+    """What a fingerprint is the digest of."""
+
     CERTIFICATE = 0
     PUBLIC_KEY = 1
 
 class Tlsrpt(IntEnum):
+    """A result type for an SMTP TLS report (RFC 8460)."""
+
     STARTTLS_NOT_SUPPORTED = 201
     CERTIFICATE_HOST_MISMATCH = 202
     CERTIFICATE_NOT_TRUSTED = 203

@@ -8,7 +8,7 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyBytes, PyMemoryView, PySlice, PyString};
 #[cfg(feature = "stubs")]
 use pyo3::{type_hint_identifier, type_hint_union};
 use smtptls::{Code, Error, Level};
@@ -44,6 +44,38 @@ impl<'py> FromPyObject<'_, 'py> for Data {
         }
         let bytes = PyMemoryView::from(&given)?.call_method0(intern!(given.py(), "tobytes"))?;
         Ok(Data(bytes.cast_into::<PyBytes>()?.into()))
+    }
+}
+
+/// A writable buffer of bytes.
+pub struct Writable<'py> {
+    view: Bound<'py, PyAny>,
+    pub length: usize,
+}
+
+impl Writable<'_> {
+    /// Puts bytes at its front, no more than `length`.
+    pub fn fill(&self, bytes: &[u8]) -> PyResult<()> {
+        let py = self.view.py();
+        let end = isize::try_from(bytes.len())?;
+        self.view.set_item(PySlice::new(py, 0, end, 1), PyBytes::new(py, bytes))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Writable<'py> {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_identifier!("_typeshed", "WriteableBuffer");
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let view = PyMemoryView::from(&given)?;
+        if view.getattr("readonly")?.extract()? {
+            return Err(PyTypeError::new_err("the buffer is read-only"));
+        }
+        let view = view.call_method1("cast", ("B",))?;
+        let length = view.len()?;
+        Ok(Writable { view, length })
     }
 }
 

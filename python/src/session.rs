@@ -1,27 +1,28 @@
 //! Session: one SMTP connection on its way to TLS, and then in it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+mod calls;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyTypeError;
 #[cfg(feature = "stubs")]
 use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::PyVisit;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyMemoryView, PySlice};
-use smtptls::{Close, Code, Deadline, Entry, Error, Level, Limit, Progress, Protocol, Stream};
+use pyo3::types::PyBytes;
+use smtptls::{Close, Deadline, Entry, Level, Progress, Protocol, Stream};
 
-use crate::arguments::{Data, Text};
+use crate::arguments::{Data, Text, Writable};
 use crate::config::Config;
 use crate::enums::Enum;
-use crate::errors::{Exception, WANT_INPUT, WANT_OUTPUT, argument, misuse, raised, want};
+use crate::errors::{Exception, WANT_OUTPUT, argument, raised, want};
 use crate::info::Info;
 use crate::policy::Policy;
-use crate::socket::{Raised, Socket, seconds};
+use crate::session::calls::bug;
+use crate::socket::{Socket, seconds};
 
 /// As much as one call of `recv` gives: the plaintext of one TLS record.
 const RECORD: usize = 16 * 1024;
@@ -42,103 +43,6 @@ pub struct Session {
     /// What settimeout set.
     timeout: Mutex<Option<Option<Duration>>>,
     info: PyOnceLock<Py<Info>>,
-}
-
-impl Session {
-    fn new(session: smtptls::Session, socket: Option<Bound<'_, PyAny>>) -> PyResult<Session> {
-        if let Some(socket) = &socket {
-            for method in ["recv", "send", "gettimeout", "settimeout", "fileno"] {
-                if !socket.hasattr(method)? {
-                    let kind = socket.get_type().name()?;
-                    return Err(PyTypeError::new_err(format!("sock is a socket or None, not {kind}")));
-                }
-            }
-        }
-        Ok(Session {
-            stream: Mutex::new(Stream::new(session, Socket::default())),
-            has_socket: socket.is_some(),
-            socket: Mutex::new(socket.map(Bound::unbind)),
-            timeout: Mutex::new(None),
-            info: PyOnceLock::new(),
-        })
-    }
-
-    /// The stream, unless another call has it: waiting for that one could be waiting for ever.
-    fn lock(&self) -> PyResult<MutexGuard<'_, Stream<Socket>>> {
-        match self.stream.try_lock() {
-            Ok(stream) => Ok(stream),
-            Err(TryLockError::WouldBlock) => Err(misuse("another call of this session is going on")),
-            Err(TryLockError::Poisoned(_)) => Err(bug()),
-        }
-    }
-
-    /// A panic becomes an error, and the session stays poisoned.
-    fn with<R>(&self, step: impl FnOnce(&mut Stream<Socket>) -> PyResult<R>) -> PyResult<R> {
-        let guarded = AssertUnwindSafe(|| step(&mut *self.lock()?));
-        catch_unwind(guarded).unwrap_or_else(|_| Err(bug()))
-    }
-
-    fn look<R>(&self, step: impl FnOnce(&mut smtptls::Session) -> R) -> PyResult<R> {
-        self.with(|stream| Ok(step(stream.session_mut())))
-    }
-
-    /// Only for sessions that are fed.
-    fn carry<R>(&self, step: impl FnOnce(&mut smtptls::Session) -> R) -> PyResult<R> {
-        match self.has_socket {
-            true => Err(misuse("this session has a socket, which carries its bytes")),
-            false => self.look(step),
-        }
-    }
-
-    /// A call that may use the socket.
-    fn call<R>(
-        &self,
-        py: Python<'_>,
-        step: impl FnOnce(&mut Stream<Socket>) -> Result<Progress<R>, Error>,
-    ) -> PyResult<Progress<R>> {
-        self.with(|stream| {
-            if let Some(socket) = self.bound_socket(py)? {
-                let other = *self.timeout.lock().map_err(|_| bug())?;
-                stream.transport_mut().begin(socket, other)?;
-                let limit = stream.transport_mut().limit();
-                stream.set_limit(Limit::Start, limit);
-                stream.set_limit(Limit::Io, limit);
-            }
-            let result = step(stream);
-            match (stream.transport_mut().end(), result) {
-                (Some(Raised::Foreign(exception)), _) => Err(exception),
-                (_, Ok(progress)) => Ok(progress),
-                (Some(Raised::Cause(cause)), Err(error)) => {
-                    let error = raised(&error);
-                    error.set_cause(py, Some(cause));
-                    Err(error)
-                }
-                (None, Err(error)) => Err(raised(&error)),
-            }
-        })
-    }
-
-    fn done<R>(&self, py: Python<'_>, progress: Progress<R>) -> PyResult<R> {
-        match progress {
-            Progress::Done(value) => Ok(value),
-            Progress::WantOutput => Err(want(py, WANT_OUTPUT, 0)),
-            // A socket of Python begins again by itself after a signal.
-            Progress::WantInput | Progress::WantRetry => Err(want(py, WANT_INPUT, 0)),
-        }
-    }
-
-    fn bound_socket<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let socket = self.socket.lock().map_err(|_| bug())?;
-        Ok(socket.as_ref().map(|socket| socket.bind(py).clone()))
-    }
-
-    fn needed_socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.bound_socket(py)?.ok_or_else(|| misuse("this session has no socket"))
-    }
-}
-
-fn bug() -> PyErr {
-    raised(&Error::local(Code::Internal, Code::Internal.text()))
 }
 
 #[pymethods]
@@ -398,37 +302,6 @@ impl Session {
         if let Ok(mut socket) = self.socket.try_lock() {
             *socket = None;
         }
-    }
-}
-
-/// A writable buffer of bytes.
-struct Writable<'py> {
-    view: Bound<'py, PyAny>,
-    length: usize,
-}
-
-impl Writable<'_> {
-    fn fill(&self, bytes: &[u8]) -> PyResult<()> {
-        let py = self.view.py();
-        let end = isize::try_from(bytes.len())?;
-        self.view.set_item(PySlice::new(py, 0, end, 1), PyBytes::new(py, bytes))
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for Writable<'py> {
-    type Error = PyErr;
-
-    #[cfg(feature = "stubs")]
-    const INPUT_TYPE: PyStaticExpr = pyo3::type_hint_identifier!("_typeshed", "WriteableBuffer");
-
-    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let view = PyMemoryView::from(&given)?;
-        if view.getattr("readonly")?.extract()? {
-            return Err(PyTypeError::new_err("the buffer is read-only"));
-        }
-        let view = view.call_method1("cast", ("B",))?;
-        let length = view.len()?;
-        Ok(Writable { view, length })
     }
 }
 

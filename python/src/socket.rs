@@ -75,7 +75,11 @@ impl Socket {
         if self.dead {
             return Err(io::Error::other("the socket has failed before"));
         }
-        let wanted = if self.waits() { left } else { Some(Duration::ZERO) };
+        // The limit of `start` was set by its first call; the timeout may be another one since.
+        let wanted = match left {
+            Some(left) if self.waits() => Some(self.timeout.map_or(left, |timeout| left.min(timeout))),
+            _ => self.timeout,
+        };
         Python::attach(|py| {
             let result = match &self.socket {
                 Some(socket) if self.must_change(wanted) => changed(socket.bind(py), wanted, self.own, call),

@@ -133,6 +133,16 @@ def test_recv_is_bounded_by_the_timeout_of_now(trusting: Config, serving: Config
         assert 0.15 < time.monotonic() - begun < DEADLINE / 2
 
 
+def test_a_timeout_that_is_set_between_two_calls_of_start(trusting: Config) -> None:
+    with sockets(0) as (here, _there):
+        client = Session.client(trusting, Policy("verify"), NAME, here)
+        with pytest.raises(smtptls.WantInput):
+            client.start()
+        here.settimeout(0.2)
+        with pytest.raises(smtptls.Timeout):
+            client.start()
+
+
 def test_the_session_can_have_a_timeout_of_its_own(trusting: Config) -> None:
     with sockets(None) as (here, _there):
         client = Session.client(trusting, Policy("verify"), NAME, here)

@@ -58,7 +58,8 @@ class Wire:
                 return
             for index in range(len(data)):
                 self._socket.sendall(data[index : index + 1])
-                time.sleep(0.0002)  # lets the other side run, so that it meets short reads
+                if index % 8 == 0:
+                    time.sleep(0.0002)  # lets the other side run, so that it meets short reads
         except ConnectionError as error:
             self.ended = "reset"
             raise Ended("reset") from error

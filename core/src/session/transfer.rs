@@ -175,7 +175,7 @@ impl Session {
             Err(failure) => return Err(self.broken_off(failure)),
             Ok(progress) => progress,
         };
-        if self.state == State::Closed && self.tls.is_some() && !self.close_sent {
+        if self.state == State::Closed && self.info.is_some() && !self.close_sent {
             self.send_close_notify();
             return Ok(if self.output().is_empty() { Progress::Done(()) } else { Progress::WantOutput });
         }

@@ -17,7 +17,8 @@ fn count(progress: &Progress<usize>) -> isize {
 
 /// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
 /// is 0 with and without a close_notify: SMTP frames itself, and
-/// smtptls_session_is_truncated() tells which it was.
+/// smtptls_session_is_truncated() tells which it was. After
+/// SMTPTLS_ERR_TIMEOUT the session is as it was.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn smtptls_session_read(
