@@ -361,6 +361,11 @@ impl Session {
         if commanding && failure.code == Code::Timeout {
             drop(self.say(crate::dialog::SILENCE));
         }
+        if failure.code == Code::Io {
+            // Nobody will get it.
+            self.output.clear();
+            self.sent = 0;
+        }
         self.state = State::Closed;
         self.failed(failure)
     }

@@ -275,9 +275,6 @@ class Dialogue:
 
     def receive(self, by: float) -> bytes:
         self.connection.settimeout(max(by - time.monotonic(), 0.001))
-        # A recv that runs out of time ends a session, and 421 could not be said any more; so wait here.
-        if self.wire is self.connection or not self.wire.pending():  # type: ignore[union-attr]
-            self.connection.recv(1, socket.MSG_PEEK)
         came = self.wire.recv(16 * 1024)
         if not came:
             raise smtptls.Error(Code.EOF, "the client closed the connection without QUIT")

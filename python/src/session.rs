@@ -30,8 +30,9 @@ const RECORD: usize = 16 * 1024;
 /// One SMTP connection on its way to TLS, and then in it. Made by Session.client and Session.server.
 ///
 /// With a socket, calls wait for the peer as long as the socket's timeout says, or that of settimeout. The
-/// socket stays the caller's, and is never closed here. Without a socket the program carries the bytes, with
-/// feed, output and sent.
+/// socket stays the caller's, and is never closed here. A call that runs out of time raises Timeout; after
+/// start the session can go on all the same. Without a socket the program carries the bytes, with feed,
+/// output and sent.
 ///
 /// A session is for one thread at a time; a call while another one is going on raises Error (STATE).
 #[pyclass(frozen, module = "smtptls", weakref)]

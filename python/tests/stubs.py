@@ -22,7 +22,7 @@ LABELLED = ("Action", "Level", "Tlsrpt")
 def native() -> str:
     """What maturin makes of the Rust sources. It finds the module by its symbols, so they stay."""
     with tempfile.TemporaryDirectory() as folder:
-        profile = ["--profile", "release", "--config", "profile.release.strip=false"]
+        whole = "profile.release.package.smtptls-python.strip=false"
         command = [
             sys.executable,
             "-m",
@@ -31,7 +31,10 @@ def native() -> str:
             "--quiet",
             "--features",
             "stubs",
-            *profile,
+            "--profile",
+            "release",
+            "--config",
+            whole,
         ]
         subprocess.run([*command, "--out", folder], cwd=FOLDER, check=True)
         stub = (Path(folder) / "smtptls/_native.pyi").read_text()

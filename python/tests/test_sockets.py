@@ -131,6 +131,7 @@ def test_recv_is_bounded_by_the_timeout_of_now(trusting: Config, serving: Config
         with pytest.raises(smtptls.Timeout):
             client.recv(1)
         assert 0.15 < time.monotonic() - begun < DEADLINE / 2
+        here.settimeout(DEADLINE)
 
 
 def test_a_timeout_that_is_set_between_two_calls_of_start(trusting: Config) -> None:
@@ -180,6 +181,18 @@ def test_a_deadline_for_all_calls(trusting: Config, serving: Config) -> None:
                 client.recv(1)
                 time.sleep(0.02)
         assert time.monotonic() - begun < DEADLINE / 2
+        client.set_deadline(None)
+
+
+def test_a_session_goes_on_after_a_timeout(trusting: Config, serving: Config) -> None:
+    """A server that has waited long enough says 421, inside TLS."""
+    with echo(trusting, serving) as (client, here):
+        here.settimeout(0.1)
+        with pytest.raises(smtptls.Timeout):
+            client.recv(1)
+        here.settimeout(DEADLINE)
+        client.sendall(b"421 4.4.2 ")
+        assert client.recv(100) == b"421 4.4.2 "
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), -0.001])
