@@ -102,6 +102,10 @@ def test_abuse_is_an_error_and_never_a_crash(tmp_path):
     valgrind(program)
 
 
+def test_signals_end_a_wait_where_they_should(tmp_path):
+    run(own(tmp_path, "interrupt"))
+
+
 def test_a_pair_in_memory(tmp_path, pki):
     program = own(tmp_path, "memory")
     arguments = [pki.ca, pki.leaf, pki.leaf_key]
