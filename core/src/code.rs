@@ -47,6 +47,7 @@ codes! {
     NoRoots            = -24, "NO_ROOTS",           "the policy needs trust anchors and the configuration has none";
     NoKeypair          = -25, "NO_KEYPAIR",         "a server needs a key pair and the configuration has none";
     KeyEncrypted       = -26, "KEY_ENCRYPTED",      "the private key is encrypted";
+    CrlParse           = -27, "CRL_PARSE",          "no certificate revocation list could be read from the input";
 
     Io                 = -30, "IO",                 "a system call failed";
     Eof                = -31, "EOF",                "the peer closed the connection";
@@ -60,6 +61,7 @@ codes! {
     TooLong            = -44, "TOO_LONG",           "a line or a reply of the peer is longer than the limit";
     Unsolicited        = -45, "UNSOLICITED",        "a reply arrived that nobody had asked for";
     NotRequested       = -46, "NOT_REQUESTED",      "the client goes on without STARTTLS";
+    NotWanted          = -47, "NOT_WANTED",         "the policy wants no TLS";
 
     Handshake          = -50, "HANDSHAKE",          "the TLS handshake failed";
     Alert              = -51, "ALERT",              "the peer sent a fatal TLS alert";
@@ -69,6 +71,18 @@ codes! {
     CertTime           = -61, "CERT_TIME",          "the peer's certificate has expired or is not valid yet";
     CertUntrusted      = -62, "CERT_UNTRUSTED",     "the peer's certificate has no chain to a trust anchor";
     CertName           = -63, "CERT_NAME",          "the peer's certificate is not for the expected name";
+    Fingerprint        = -64, "FINGERPRINT",        "the peer's certificate has none of the expected fingerprints";
+    CertRevoked        = -66, "CERT_REVOKED",       "the peer's certificate has been revoked";
+    CrlExpired         = -67, "CRL_EXPIRED",        "the certificate revocation list has expired";
+
+    DaneMismatch       = -70, "DANE_MISMATCH",      "no TLSA record matches the peer's certificates";
+    DaneRequired       = -71, "DANE_REQUIRED",      "the policy requires DANE, and no usable TLSA record is secure";
+    Dnssec             = -72, "DNSSEC",             "a DNS lookup failed, or its answer did not validate";
+
+    StsMx              = -80, "STS_MX",             "the server is not one that the domain's MTA-STS policy names";
+    StsInvalid         = -81, "STS_INVALID",        "the MTA-STS record or policy cannot be used";
+
+    RequireTls         = -90, "REQUIRETLS",         "a condition of REQUIRETLS is not met";
 }
 
 impl Code {

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pki_types::{SignatureVerificationAlgorithm, TrustAnchor};
-use rustls::client::Resumption;
+use pki_types::{ServerName, SignatureVerificationAlgorithm, TrustAnchor};
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use webpki::CertRevocationList;
 
 use crate::error::escape;
 use crate::keypair::KeyPair;
@@ -15,6 +15,8 @@ use crate::observe::ExporterSecret;
 use crate::pem::Pem;
 use crate::provider::provider;
 use crate::resolver::Resolver;
+use crate::resumption::{Sessions, resumption};
+use crate::revocation::RevocationLists;
 use crate::roots::Roots;
 use crate::verifier::Verifier;
 use crate::{Code, Error};
@@ -51,7 +53,9 @@ pub struct ConfigBuilder {
     hostname: Option<String>,
     min_version: TlsVersion,
     roots: Roots,
+    revocation: RevocationLists,
     key_pairs: Vec<KeyPair>,
+    client_sessions: usize,
     spoilt: Option<Error>,
 }
 
@@ -64,6 +68,8 @@ struct Frozen {
     provider: Arc<CryptoProvider>,
     hostname: String,
     roots: Roots,
+    revocation: RevocationLists,
+    sessions: Option<Arc<Sessions>>,
     client: Arc<ClientConfig>,
     client_without_sni: Arc<ClientConfig>,
     server: Option<Arc<ServerConfig>>,
@@ -78,7 +84,9 @@ impl ConfigBuilder {
             hostname: None,
             min_version: TlsVersion::default(),
             roots: Roots::default(),
+            revocation: RevocationLists::default(),
             key_pairs: Vec::new(),
+            client_sessions: 0,
             spoilt: None,
         }
     }
@@ -116,6 +124,35 @@ impl ConfigBuilder {
     pub fn add_roots_pem(&mut self, pem: &[u8]) -> Result<&mut Self, Error> {
         let result = self.roots.add_pem(&Pem::from_memory(pem));
         self.keep(result)
+    }
+
+    /// Trusts every certificate in the PEM files of a directory, as `openssl rehash` fills one. They are read
+    /// now, and not when a server is judged, so that the program may give the directory up.
+    pub fn add_roots_directory(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        let result = self.roots.add_directory(path.as_ref());
+        self.keep(result)
+    }
+
+    /// Adds certificate revocation lists from a file, in PEM or DER. They hold at the levels that go by trust
+    /// anchors, for every certificate of a chain whose issuer has a list here; a list that has expired makes such
+    /// a certificate fail. DANE and fingerprints know no revocation.
+    pub fn add_crl_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        let result = Pem::from_file(path.as_ref()).and_then(|pem| self.revocation.add(&pem));
+        self.keep(result)
+    }
+
+    /// As `add_crl_file`, from memory.
+    pub fn add_crl_pem(&mut self, pem: &[u8]) -> Result<&mut Self, Error> {
+        let result = self.revocation.add(&Pem::from_memory(pem));
+        self.keep(result)
+    }
+
+    /// Keeps the sessions of clients with this many servers, in memory, so that they can be resumed; 0, the
+    /// default, keeps none. They are kept by host and SNI, and a resumed one is judged anew: by the policy
+    /// of its time, from the chain that the first handshake saw. One that is refused is forgotten.
+    pub fn client_sessions(&mut self, servers: usize) -> &mut Self {
+        self.client_sessions = servers;
+        self
     }
 
     /// Adds a certificate chain and its private key from PEM files; they may be the same file, in any order.
@@ -164,13 +201,16 @@ impl ConfigBuilder {
             Some(name) => name.clone(),
             None => system_hostname(),
         };
-        let client = Arc::new(self.client()?);
+        let sessions = (self.client_sessions > 0).then(|| Arc::new(Sessions::new(self.client_sessions)));
+        let client = Arc::new(self.client(sessions.as_ref())?);
         let mut client_without_sni = ClientConfig::clone(&client);
         client_without_sni.enable_sni = false;
         Ok(Config(Arc::new(Frozen {
             provider: self.provider.clone(),
             hostname,
             roots: self.roots.clone(),
+            revocation: self.revocation.clone(),
+            sessions,
             client,
             client_without_sni: Arc::new(client_without_sni),
             server: self.server()?,
@@ -186,7 +226,7 @@ impl ConfigBuilder {
         }
     }
 
-    fn client(&self) -> Result<ClientConfig, Error> {
+    fn client(&self, sessions: Option<&Arc<Sessions>>) -> Result<ClientConfig, Error> {
         let verifier = Verifier::new(self.provider.signature_verification_algorithms);
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(self.versions())
@@ -197,7 +237,7 @@ impl ConfigBuilder {
             true => builder.with_no_client_auth(),
             false => builder.with_client_cert_resolver(Arc::new(Resolver::new(&self.key_pairs))),
         };
-        config.resumption = Resumption::disabled();
+        config.resumption = resumption(sessions);
         config.key_log = Arc::new(ExporterSecret);
         Ok(config)
     }
@@ -237,6 +277,17 @@ impl Config {
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         self.0.roots.anchors()
+    }
+
+    pub(crate) fn revocation_lists(&self) -> Vec<&CertRevocationList<'static>> {
+        self.0.revocation.lists()
+    }
+
+    /// Forgets the sessions with a server.
+    pub(crate) fn forget(&self, server: &ServerName<'static>) {
+        if let Some(sessions) = &self.0.sessions {
+            sessions.forget(server);
+        }
     }
 
     pub(crate) fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {

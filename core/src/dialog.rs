@@ -49,6 +49,8 @@ pub(crate) enum Event {
     // What the program asked for.
     FromGreeting,
     FromCommand,
+    /// The same, and the policy wants no TLS.
+    FromCommandUnwanted,
     /// The command that the program read has a parameter.
     FromCommandParameter,
     FromHandshake,
@@ -60,6 +62,8 @@ pub(crate) enum Event {
     Wanted,
     /// The same, for EHLO, with STARTTLS among the keywords.
     Offered,
+    /// The same, and the policy wants no TLS.
+    OfferedUnwanted,
     /// 5yz to EHLO: the server knows only HELO. There is nothing like it in LMTP.
     Unknown,
     /// 4yz, or any other 5yz.
@@ -141,12 +145,14 @@ pub(crate) const TABLE: &[Row] = {
     // Client, up to TLS. RFC 3207 section 4: STARTTLS only where EHLO offered it, TLS only after 220.
     (In::Client,     On::FromGreeting,         In::Greeting,   Wait),
     (In::Client,     On::FromCommand,          In::Starttls,   SendStarttls),
+    (In::Client,     On::FromCommandUnwanted,  In::Plain,      Fail(Code::NotWanted)),
     (In::Client,     On::FromHandshake,        In::Handshake,  Handshake),
     (In::Greeting,   On::Wanted,               In::Hello,      SendHello),
     (In::Greeting,   On::Refused,              In::Plain,      Fail(Code::Refused)),
     (In::Greeting,   On::Closing,              In::Closed,     Fail(Code::Refused)),
     (In::Greeting,   On::Odd,                  In::Closed,     Fail(Code::SmtpSyntax)),
     (In::Hello,      On::Offered,              In::Starttls,   SendStarttls),
+    (In::Hello,      On::OfferedUnwanted,      In::Plain,      Fail(Code::NotWanted)),
     (In::Hello,      On::Wanted,               In::Plain,      Fail(Code::NotOffered)),
     (In::Hello,      On::Unknown,              In::Helo,       SendHelo),
     (In::Hello,      On::Refused,              In::Plain,      Fail(Code::Refused)),

@@ -1,9 +1,10 @@
-//! Why something failed: code, message, errno, alert, action and report type.
+//! Why something failed: code, message, errno, alert, action, status code and report.
 
 use std::fmt::Write as _;
 use std::io;
 
-use crate::action::{Stage, decide};
+use crate::outcome::{Stage, decide, outcome};
+use crate::tlsrpt::Report;
 use crate::{Action, Code, Level, Role, Tlsrpt};
 
 /// Why something failed. The message is one line of English for logs; its wording may change.
@@ -15,13 +16,14 @@ pub struct Error {
     os: Option<i32>,
     alert: Option<u8>,
     action: Action,
-    tlsrpt: Option<Tlsrpt>,
+    status: &'static str,
+    report: Option<Report>,
 }
 
 impl Error {
     /// A failure before anything was sent: the program's own mistake, or a file's.
     pub fn local(code: Code, message: impl Into<String>) -> Error {
-        Error { code, message: message.into(), os: None, alert: None, action: Action::Fail, tlsrpt: None }
+        Failure::new(code, message).judge(Role::Client, Level::Verify, Stage::Local, false)
     }
 
     /// A local failure that a system call caused.
@@ -56,9 +58,25 @@ impl Error {
         self.action
     }
 
+    /// The enhanced status code (RFC 3463) for the deferral or the bounce, such as `4.7.5`; nothing on a server,
+    /// and where there is nothing to defer.
+    pub fn enhanced_status(&self) -> Option<&'static str> {
+        Some(self.status).filter(|status| !status.is_empty())
+    }
+
+    /// Whether it is worth trying later.
+    pub fn is_temporary(&self) -> bool {
+        !self.status.starts_with('5')
+    }
+
     /// The result type for an SMTP TLS report (RFC 8460), if this belongs in one.
     pub fn tlsrpt(&self) -> Option<Tlsrpt> {
-        self.tlsrpt
+        self.report.map(|report| report.kind)
+    }
+
+    /// The `failure-reason-code` for that report, such as `dane-no-match`.
+    pub fn tlsrpt_reason(&self) -> Option<&'static str> {
+        self.report.map(|report| report.reason)
     }
 }
 
@@ -69,13 +87,26 @@ pub(crate) struct Failure {
     pub message: String,
     pub os: Option<i32>,
     pub alert: Option<u8>,
-    /// Only where it differs from what the code alone says.
-    pub tlsrpt: Option<Tlsrpt>,
+    /// Only where it differs from what `outcome` says.
+    pub report: Option<Report>,
+    /// Only where it differs from what `outcome` says.
+    pub status: Option<&'static str>,
 }
 
 impl Failure {
     pub fn new(code: Code, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into(), os: None, alert: None, tlsrpt: None }
+        Failure { code, message: message.into(), os: None, alert: None, report: None, status: None }
+    }
+
+    /// The failure, to be reported as another kind or for another reason than its code says.
+    pub fn reported(self, kind: Tlsrpt, reason: &'static str) -> Failure {
+        Failure { report: Some(Report { kind, reason }), ..self }
+    }
+
+    /// What a report says of it.
+    pub fn report(&self, stage: Stage) -> Option<Report> {
+        let outcome = outcome(self.code, stage);
+        self.report.or(outcome.tlsrpt.map(|kind| Report { kind, reason: outcome.reason }))
     }
 
     /// A failed system call, or a limit of time, and what was being done.
@@ -94,12 +125,11 @@ impl Failure {
     /// The error that a program sees, in the light of the role, the level, how far the session had come, and
     /// whether the connection can still be used in plaintext.
     pub fn judge(self, role: Role, level: Level, stage: Stage, usable: bool) -> Error {
+        let client = role == Role::Client;
         Error {
             action: decide(role, level, stage, self.code, usable),
-            tlsrpt: match role {
-                Role::Client => self.tlsrpt.or(Tlsrpt::of(self.code, stage)),
-                Role::Server => None,
-            },
+            status: if client { self.status.unwrap_or(outcome(self.code, stage).status) } else { "" },
+            report: self.report(stage).filter(|_| client),
             code: self.code,
             message: self.message,
             os: self.os,

@@ -1,11 +1,14 @@
 //! The facts of an established TLS connection: a snapshot, read-only.
 
+use std::ffi::CStr;
+
 use crate::chain::Facts;
 use crate::config::TlsVersion;
-use crate::fingerprint::fingerprint;
+use crate::demand::Demand;
 use crate::tls::Negotiated;
+use crate::tlsa::Tlsa;
 use crate::x509::Certificate;
-use crate::{FingerprintOf, Level};
+use crate::{Digest, FingerprintOf, Level};
 
 /// How the peer was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,13 +17,36 @@ use crate::{FingerprintOf, Level};
 pub enum Auth {
     /// It was not.
     None = 0,
+    /// By the fingerprint of its certificate or public key.
+    Fingerprint = 1,
+    /// By a TLSA record for its own certificate or key (DANE-EE).
+    DaneEe = 2,
+    /// By a TLSA record for its authority, and for an expected name (DANE-TA).
+    DaneTa = 3,
     /// By a trusted authority, for an expected name.
     Pkix = 4,
 }
 
 impl Auth {
     /// Every way.
-    pub const ALL: &'static [Auth] = &[Auth::None, Auth::Pkix];
+    pub const ALL: &'static [Auth] = &[Auth::None, Auth::Fingerprint, Auth::DaneEe, Auth::DaneTa, Auth::Pkix];
+
+    /// The name: `dane-ta`.
+    pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
+    }
+
+    /// The name for C.
+    #[doc(hidden)]
+    pub fn c_name(self) -> &'static CStr {
+        match self {
+            Auth::None => c"none",
+            Auth::Fingerprint => c"fingerprint",
+            Auth::DaneEe => c"dane-ee",
+            Auth::DaneTa => c"dane-ta",
+            Auth::Pkix => c"pkix",
+        }
+    }
 
     /// The number, the same in C and in Python.
     pub fn number(self) -> i32 {
@@ -33,11 +59,12 @@ pub struct Info {
     negotiated: Negotiated,
     facts: Facts,
     level: Level,
+    mx_insecure: bool,
 }
 
 impl Info {
-    pub(crate) fn new(negotiated: Negotiated, facts: Facts, level: Level) -> Info {
-        Info { negotiated, facts, level }
+    pub(crate) fn new(negotiated: Negotiated, facts: Facts, demand: &Demand) -> Info {
+        Info { negotiated, facts, level: demand.level, mx_insecure: demand.mx_insecure }
     }
 
     /// One line for logs and Received headers, such as `TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256 bits)
@@ -85,17 +112,24 @@ impl Info {
         self.negotiated.resumed
     }
 
-    /// The level that was in force.
+    /// The level that was in force, which is not always the one that was asked for: see
+    /// `Policy::effective_level`.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// How the peer was authenticated: by PKIX if it is trusted and its name matched.
+    /// How the peer was authenticated. At the levels `may` and `encrypt`, which ask for nothing, this is a fact
+    /// for the log: an attacker could have done without.
     pub fn auth(&self) -> Auth {
-        match self.trusted() && self.name_matched() {
-            true => Auth::Pkix,
-            false => Auth::None,
-        }
+        self.facts.auth()
+    }
+
+    /// Whether the policy demanded that the peer prove who it is, the peer did, and it is the server of the
+    /// destination. Under DANE with insecure MX records it proved to be the host that an insecure answer named, and
+    /// that is not enough for this (RFC 7672 section 2.2.1).
+    pub fn secured(&self) -> bool {
+        let insecure = self.level.is_dane() && self.mx_insecure;
+        self.level.authenticates() && self.auth() != Auth::None && !insecure
     }
 
     /// Whether the peer sent a certificate.
@@ -103,7 +137,8 @@ impl Info {
         self.facts.present
     }
 
-    /// Whether its certificate has a valid chain to a trust anchor, whatever name it is for.
+    /// Whether its certificate has a valid chain to a trust anchor, whatever name it is for; or whether a TLSA record
+    /// or a fingerprint vouches for it, where these are in force.
     pub fn trusted(&self) -> bool {
         self.facts.trusted()
     }
@@ -124,21 +159,37 @@ impl Info {
         self.facts.failure().map(|failure| failure.message.as_str())
     }
 
+    /// At which depth of the peer's chain the reason for that lies: 0 is its own certificate, 1 that of the
+    /// authority that signed it, and so on. The one nearest to the peer's own counts.
+    pub fn doubt_depth(&self) -> Option<usize> {
+        let chain = self.facts.distrust.as_ref().map(|fault| fault.depth);
+        chain.or(self.facts.mismatch.as_ref().map(|_| 0))
+    }
+
+    /// The TLSA record that vouches for the peer.
+    pub fn matched_tlsa(&self) -> Option<&Tlsa> {
+        self.facts.matched_tlsa.as_ref().map(|(record, _)| record)
+    }
+
+    /// At which depth of the peer's chain that record holds: 0 is its own certificate. Where the authority's
+    /// certificate is not in the chain, the depth that it would have.
+    pub fn tlsa_depth(&self) -> Option<usize> {
+        self.facts.matched_tlsa.as_ref().map(|(_, depth)| *depth)
+    }
+
+    /// The fingerprint that vouches for the peer: `sha256:` and lower case hex.
+    pub fn matched_fingerprint(&self) -> Option<&str> {
+        self.facts.matched_fingerprint.as_deref()
+    }
+
     /// The DER of a certificate that the peer sent, the peer's own at index 0.
     pub fn peer_certificate(&self, index: usize) -> Option<&[u8]> {
         self.negotiated.chain.get(index).map(AsRef::as_ref)
     }
 
-    /// The digest of the peer's certificate or public key: `sha256:` and lower case hex.
-    pub fn peer_fingerprint(&self, of: FingerprintOf) -> Option<String> {
-        use x509_cert::der::Encode as _;
-        let der = self.peer_certificate(0)?;
-        match of {
-            FingerprintOf::Certificate => Some(fingerprint(der)),
-            FingerprintOf::PublicKey => {
-                Some(fingerprint(&Certificate::parse(der)?.public_key().to_der().ok()?))
-            }
-        }
+    /// The digest of the peer's certificate or public key: the algorithm, a colon and lower case hex.
+    pub fn peer_fingerprint(&self, of: FingerprintOf, digest: Digest) -> Option<String> {
+        of.fingerprint(digest, self.peer_certificate(0)?)
     }
 
     /// The subject of the peer's certificate as in RFC 4514.

@@ -6,10 +6,9 @@ use pki_types::CertificateDer;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
-use x509_cert::der::Encode as _;
 
 use crate::pem::Pem;
-use crate::x509::Certificate;
+use crate::x509::Skeleton;
 use crate::{Code, Error};
 
 /// A certificate chain with its private key.
@@ -28,12 +27,11 @@ impl KeyPair {
             let message = format!("the private key in {} cannot be used: {error}", key.source());
             Error::local(Code::KeyParse, message)
         })?;
-        let leaf = Certificate::parse(&certificates[0]).ok_or_else(|| {
+        let leaf = Skeleton::parse(&certificates[0]).ok_or_else(|| {
             let message = format!("the first certificate in {} cannot be read", chain.source());
             Error::local(Code::CertificateParse, message)
         })?;
-        let public = leaf.public_key().to_der().unwrap_or_default();
-        if signer.public_key().is_some_and(|key| key.as_ref() != public) {
+        if signer.public_key().is_some_and(|key| key.as_ref() != leaf.public_key) {
             let message = format!(
                 "the private key in {} is not the key of the first certificate in {}",
                 key.source(),

@@ -21,10 +21,11 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | `code`, `error`, `action`, `tlsrpt` | what went wrong, what to do, what to report: tables |
-//! | `level`, `policy`, `name`, `fingerprint` | what we demand |
-//! | `config`, `pem`, `roots`, `keypair`, `resolver`, `provider` | who we are and whom we trust |
-//! | `verifier`, `chain`, `x509` | the handshake's certificate, and its judgement |
+//! | `code`, `error`, `action`, `tlsrpt`, `outcome` | what went wrong, what to do, what to report: tables |
+//! | `level`, `policy`, `name`, `fingerprint`, `dnssec`, `tlsa`, `sts` | what we demand |
+//! | `demand` | what that comes to for a host: precedence, effective level |
+//! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `provider` | who we are and whom we trust |
+//! | `verifier`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
 //! | `tls`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
@@ -37,7 +38,10 @@ mod chain;
 mod code;
 mod command;
 mod config;
+mod dane;
+mod demand;
 mod dialog;
+mod dnssec;
 mod error;
 mod fd;
 mod fingerprint;
@@ -47,16 +51,23 @@ mod level;
 mod line;
 mod name;
 mod observe;
+mod outcome;
+mod path;
 mod pem;
 mod policy;
 mod provider;
 mod reply;
+mod requiretls;
 mod resolver;
+mod resumption;
+mod revocation;
 mod role;
 mod roots;
 mod session;
 mod stream;
+mod sts;
 mod tls;
+mod tlsa;
 mod tlsrpt;
 mod verifier;
 mod x509;
@@ -64,16 +75,19 @@ mod x509;
 pub use action::Action;
 pub use code::Code;
 pub use config::{Config, ConfigBuilder, TlsVersion};
+pub use dnssec::Dnssec;
 pub use error::{Error, escape};
 pub use fd::{Fd, Mode};
-pub use fingerprint::FingerprintOf;
+pub use fingerprint::{Digest, FingerprintOf};
 pub use info::{Auth, Info};
 pub use level::Level;
 pub use policy::Policy;
 pub use role::{Protocol, Role};
 pub use session::{Close, Entry, Progress, Session};
 pub use stream::{Deadline, Limit, Stream, Transport};
-pub use tlsrpt::Tlsrpt;
+pub use sts::{StsMode, StsPolicy, StsRecord};
+pub use tlsa::Tlsa;
+pub use tlsrpt::{Report, Tlsrpt};
 
 /// The version of the library.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,5 +1,5 @@
-//! What rustls tells only its hooks: the name a client asked for, a key that is too weak to check, and the
-//! secret behind channel bindings.
+//! What rustls tells only its hooks: the name a client asked for, and the secret behind channel bindings; and what
+//! a hook of ours must know of the connection: to whom it goes.
 //!
 //! The hooks belong to a configuration, which all sessions share, and rustls calls them inside
 //! `process_tls_records`, in the same thread. So a slot of the thread carries what they are told from there to
@@ -8,19 +8,20 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use pki_types::ServerName;
 use rustls::KeyLog;
 use rustls::crypto::hash::Hash;
 use rustls::crypto::tls13::OkmBlock;
 use rustls::{SupportedCipherSuite, Tls13CipherSuite};
 use zeroize::Zeroizing;
 
-/// What the hooks were told during one call.
+/// What the hooks were told during one call, and what they may know.
 #[derive(Default)]
 pub(crate) struct Observed {
+    /// On a client, the server that sessions are kept for: see `resumption`.
+    pub server: Option<ServerName<'static>>,
     /// The SNI of the ClientHello.
     pub server_name: Option<String>,
-    /// The bits of a peer's RSA key whose signature could not be checked.
-    pub weak_key: Option<usize>,
     /// The exporter secret of TLS 1.3 (RFC 8446 section 7.1).
     pub exporter: Option<Zeroizing<Vec<u8>>>,
 }
@@ -31,11 +32,11 @@ thread_local! {
 
 /// Runs a call into rustls; what the hooks were told is added to `observed`.
 pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R {
-    SLOT.with_borrow_mut(|slot| *slot = Observed::default());
+    let server = observed.server.clone();
+    SLOT.with_borrow_mut(|slot| *slot = Observed { server, ..Observed::default() });
     let result = call();
     let told = SLOT.take();
     observed.server_name = told.server_name.or(observed.server_name.take());
-    observed.weak_key = told.weak_key.or(observed.weak_key);
     observed.exporter = told.exporter.or(observed.exporter.take());
     result
 }
@@ -45,9 +46,9 @@ pub(crate) fn server_name(name: &str) {
     SLOT.with_borrow_mut(|slot| slot.server_name = Some(name.to_string()));
 }
 
-/// From the verifier.
-pub(crate) fn weak_key(bits: usize) {
-    SLOT.with_borrow_mut(|slot| slot.weak_key = Some(bits));
+/// For the store of sessions: who it is that the connection goes to; nothing if none are to be kept.
+pub(crate) fn server() -> Option<ServerName<'static>> {
+    SLOT.with_borrow(|slot| slot.server.clone())
 }
 
 /// The key log hook. It keeps one secret, which opens no record: what is derived from it is public.

@@ -57,6 +57,29 @@ impl Pem {
         }
     }
 
+    /// Every revocation list, in the order of the text; at least one. A file in DER is one.
+    pub fn revocation_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
+        const SEQUENCE: u8 = 0x30;
+        if self.text.first() == Some(&SEQUENCE) {
+            return Ok(vec![self.text.to_vec()]);
+        }
+        let mut lists = Vec::new();
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&self.text) {
+            match section {
+                Ok((SectionKind::Crl, der)) => lists.push(der),
+                Ok((_, other)) => drop(Zeroizing::new(other)),
+                Err(error) => {
+                    let message = format!("{} is damaged: {error}", self.source);
+                    return Err(Error::local(Code::CrlParse, message));
+                }
+            }
+        }
+        match lists.is_empty() {
+            true => Err(Error::local(Code::CrlParse, format!("no revocation list in {}", self.source))),
+            false => Ok(lists),
+        }
+    }
+
     /// The first private key.
     pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, Error> {
         let has = |words: &[u8]| self.text.windows(words.len()).any(|window| window == words);

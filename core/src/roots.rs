@@ -1,4 +1,6 @@
-//! Trust anchors: from the system, from files, from memory.
+//! Trust anchors: from the system, from files and directories, from memory.
+
+use std::path::Path;
 
 use pki_types::{CertificateDer, TrustAnchor};
 
@@ -30,6 +32,33 @@ impl Roots {
             None => "it is empty; install the package ca-certificates".to_string(),
         };
         Err(Error::local(Code::NoRoots, format!("the system's trust store cannot be used: {reason}")))
+    }
+
+    /// Every certificate in the PEM files of a directory, as `openssl rehash` fills one. What cannot be read
+    /// there is an error: an administrator named the directory.
+    pub fn add_directory(&mut self, path: &Path) -> Result<(), Error> {
+        let source = crate::error::escape(path.as_os_str().as_encoded_bytes());
+        let found = rustls_native_certs::load_certs_from_paths(None, Some(path));
+        if let Some(error) = found.errors.first() {
+            let reason = crate::error::escape(error.to_string().as_bytes());
+            return Err(Error::local(Code::File, format!("cannot read the directory {source}: {reason}")));
+        }
+        let mut added = Vec::new();
+        for certificate in &found.certs {
+            let Some(anchor) = anchor(certificate) else {
+                let message = format!("a certificate in a file of {source} cannot be read");
+                return Err(Error::local(Code::CertificateParse, message));
+            };
+            added.push(anchor);
+        }
+        if added.is_empty() {
+            return Err(Error::local(
+                Code::CertificateParse,
+                format!("no certificate in a file of {source}"),
+            ));
+        }
+        self.anchors.append(&mut added);
+        Ok(())
     }
 
     /// Every certificate of a PEM text. One that cannot be an anchor is an error: an administrator named it.

@@ -8,16 +8,15 @@ mod dialogue;
 mod setup;
 mod transfer;
 
-use pki_types::ServerName;
-
-use crate::action::Stage;
 use crate::buffer::{Buffer, MOST};
+use crate::demand::Demand;
 use crate::dialog::State;
 use crate::error::Failure;
 use crate::line::Scanner;
-use crate::name::Name;
+use crate::outcome::Stage;
 use crate::reply::Replies;
 use crate::tls::Tls;
+use crate::tlsrpt::Report;
 use crate::{Code, Config, Error, Info, Level, Policy, Protocol, Role};
 
 /// Where in the dialogue of RFC 3207 a session takes over.
@@ -89,8 +88,10 @@ pub struct Session {
     policy: Policy,
     /// The name that a client's policy is about.
     host: String,
-    names: Vec<Name>,
-    sni: Option<ServerName<'static>>,
+    /// What the policy comes to for the host.
+    demand: Demand,
+    /// What belongs into a report, so far.
+    reports: Vec<Report>,
     /// What a server offers besides STARTTLS, before TLS.
     extensions: Vec<String>,
     /// The command that a server's program has read, for `Entry::Command`.
@@ -144,7 +145,7 @@ impl Session {
     /// A server's session. The policy's level says whether STARTTLS is offered or required.
     pub fn server(config: &Config, policy: &Policy) -> Session {
         let state = match (config.has_keypair(), policy.level()) {
-            (false, _) => State::Cannot,
+            (false, _) | (true, Level::None) => State::Cannot,
             (true, Level::May) => State::Offers,
             (true, _) => State::Requires,
         };
@@ -158,8 +159,8 @@ impl Session {
             config: config.clone(),
             policy: policy.clone(),
             host: String::new(),
-            names: Vec::new(),
-            sni: None,
+            demand: Demand::nothing(policy.level()),
+            reports: Vec::new(),
             extensions: Vec::new(),
             command: None,
             entry: None,
@@ -240,13 +241,22 @@ impl Session {
 
     /// Keeps the first error for good: a session that failed stays failed.
     fn failed(&mut self, failure: Failure) -> Error {
+        self.reports_of(failure.report(self.stage).filter(|_| self.role == Role::Client));
         let error = self.judge(failure);
         self.input_of_the_dead();
         self.error.get_or_insert(error).clone()
     }
 
+    fn reports_of(&mut self, found: impl IntoIterator<Item = Report>) {
+        for report in found {
+            if !self.reports.contains(&report) {
+                self.reports.push(report);
+            }
+        }
+    }
+
     fn judge(&self, failure: Failure) -> Error {
-        failure.judge(self.role, self.policy.level(), self.stage, self.state == State::Plain)
+        failure.judge(self.role, self.demand.level, self.stage, self.state == State::Plain)
     }
 
     /// Nothing that was read is of use on a connection that cannot be used.
@@ -370,9 +380,25 @@ impl Session {
         self.failed(failure)
     }
 
+    /// What belongs into an SMTP TLS report (RFC 8460), also of a session that succeeded: under an MTA-STS policy in
+    /// mode testing what would have failed, and TLSA records that are all unusable. Types are not exclusive.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
     /// Why the session failed.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
+    }
+
+    /// The effective level.
+    pub(crate) fn level(&self) -> Level {
+        self.demand.level
+    }
+
+    /// Whether nothing insecure lies between the destination and the host.
+    pub(crate) fn mx_validated(&self) -> bool {
+        self.demand.mx_validated
     }
 
     /// Which side the session plays.

@@ -84,15 +84,19 @@ pub(crate) struct Negotiated {
     pub resumed: bool,
     pub chain: Vec<CertificateDer<'static>>,
     pub channel_binding: Option<[u8; 32]>,
-    /// The bits of the peer's RSA key, if it is too weak for its signature to be checked.
-    pub weak_key: Option<usize>,
 }
 
 impl Tls {
-    pub fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Tls, Failure> {
-        let connection =
-            UnbufferedClientConnection::new(config, name).map_err(|error| failure(&error, true))?;
-        Ok(Tls::new(Connection::Client(connection)))
+    /// `name` is what SNI says, `server` for whom sessions are kept.
+    pub fn client(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        server: ServerName<'static>,
+    ) -> Result<Tls, Failure> {
+        let mut observed = Observed { server: Some(server), ..Observed::default() };
+        let connection = during(&mut observed, || UnbufferedClientConnection::new(config, name))
+            .map_err(|error| failure(&error, true))?;
+        Ok(Tls { observed, ..Tls::new(Connection::Client(connection)) })
     }
 
     pub fn server(config: Arc<ServerConfig>) -> Result<Tls, Failure> {
@@ -247,13 +251,17 @@ impl Tls {
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
             chain: common.peer_certificates().unwrap_or_default().to_vec(),
             channel_binding: secret.and_then(|secret| channel_binding(suite, secret)),
-            weak_key: self.observed.weak_key,
         })
+    }
+
+    /// Keeps no session that comes from now on.
+    pub fn keep_no_session(&mut self) {
+        self.observed.server = None;
     }
 
     /// Drops what was of use only until `negotiated`.
     pub fn forget_secrets(&mut self) {
-        self.observed = Observed::default();
+        self.observed = Observed { server: self.observed.server.take(), ..Observed::default() };
     }
 }
 
@@ -371,15 +379,48 @@ fn failure(error: &rustls::Error, handshaking: bool) -> Failure {
         rustls::Error::AlertReceived(alert) => {
             let number = u8::from(*alert);
             let name = alert.as_str().unwrap_or("unknown");
-            let message = format!("the peer sent the TLS alert {name} ({number})");
+            let hint = hint(error).unwrap_or_default();
+            let message = format!("the peer sent the TLS alert {name} ({number}){hint}");
             Failure { alert: Some(number), ..Failure::new(Code::Alert, message) }
         }
         error => {
             let code = if handshaking { Code::Handshake } else { Code::Tls };
             let what = if handshaking { "the TLS handshake failed" } else { "TLS broke" };
             let text = crate::error::escape(error.to_string().as_bytes());
-            Failure::new(code, format!("{what}: {text}"))
+            let hint = hint(error).unwrap_or_default();
+            Failure::new(code, format!("{what}: {text}{hint}"))
         }
+    }
+}
+
+/// What this library will not do, where the peer can do nothing else. RFC 9325 section 5.2 exempts opportunistic
+/// TLS, but rustls has none of it; so the reason is said, and the policy decides about plaintext.
+const OLD_VERSION: &str = "; the peer has only versions of TLS older than 1.2, which RFC 8996 ended";
+const OLD_CIPHER: &str = "; the peer has no cipher suite, group or key in common with this library, which has AES-GCM \
+    and ChaCha20-Poly1305 with ECDHE, and neither RSA key exchange, finite field DHE nor CBC";
+
+fn hint(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription as Alert, Error, PeerIncompatible as Peer, PeerMisbehaved};
+    match error {
+        Error::AlertReceived(Alert::ProtocolVersion)
+        | Error::PeerIncompatible(
+            Peer::ServerDoesNotSupportTls12Or13
+            | Peer::ServerTlsVersionIsDisabledByOurConfig
+            | Peer::Tls12NotOfferedOrEnabled
+            | Peer::SupportedVersionsExtensionRequired,
+        ) => Some(OLD_VERSION),
+        Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity)
+        | Error::PeerIncompatible(
+            Peer::NoCipherSuitesInCommon
+            | Peer::NoKxGroupsInCommon
+            | Peer::NoSignatureSchemesInCommon
+            | Peer::NoEcPointFormatsInCommon
+            | Peer::NoCertificateRequestSignatureSchemesInCommon
+            | Peer::EcPointsExtensionRequired
+            | Peer::NamedGroupsExtensionRequired,
+        )
+        | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => Some(OLD_CIPHER),
+        _ => None,
     }
 }
 

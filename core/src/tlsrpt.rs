@@ -1,9 +1,6 @@
-//! Result types of SMTP TLS reporting (RFC 8460 section 4.3), and which code is reported as which.
+//! Result types of SMTP TLS reporting (RFC 8460 section 4.3). Which failure is which stands in `outcome`.
 
 use std::ffi::CStr;
-
-use crate::Code;
-use crate::action::Stage;
 
 /// A result type for an SMTP TLS report, numbered as libtlsrpt numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,22 +11,40 @@ pub enum Tlsrpt {
     StarttlsNotSupported = 201,
     /// The certificate is not for the expected name.
     CertificateHostMismatch = 202,
-    /// The certificate has no chain to a trust anchor.
+    /// The certificate has no chain to a trust anchor, or matches no TLSA record.
     CertificateNotTrusted = 203,
     /// The certificate has expired.
     CertificateExpired = 204,
     /// Any other failure.
     ValidationFailure = 205,
+    /// The MTA-STS policy could not be fetched. Only who fetches it can know.
+    StsPolicyFetchError = 301,
+    /// The MTA-STS policy could not be read.
+    StsPolicyInvalid = 302,
+    /// The MTA-STS policy host has no valid certificate. Only who fetches the policy can know.
+    StsWebpkiInvalid = 303,
+    /// No record of the TLSA set is usable.
+    TlsaInvalid = 304,
+    /// The DNS lookup failed, or its answer did not validate.
+    DnssecInvalid = 305,
+    /// DANE is demanded, and there is no secure TLSA record.
+    DaneRequired = 306,
 }
 
 impl Tlsrpt {
-    /// Every result type.
+    /// Every result type: the eleven of the registry.
     pub const ALL: &'static [Tlsrpt] = &[
         Tlsrpt::StarttlsNotSupported,
         Tlsrpt::CertificateHostMismatch,
         Tlsrpt::CertificateNotTrusted,
         Tlsrpt::CertificateExpired,
         Tlsrpt::ValidationFailure,
+        Tlsrpt::StsPolicyFetchError,
+        Tlsrpt::StsPolicyInvalid,
+        Tlsrpt::StsWebpkiInvalid,
+        Tlsrpt::TlsaInvalid,
+        Tlsrpt::DnssecInvalid,
+        Tlsrpt::DaneRequired,
     ];
 
     /// The name in the report: `certificate-expired`.
@@ -46,6 +61,12 @@ impl Tlsrpt {
             Tlsrpt::CertificateNotTrusted => c"certificate-not-trusted",
             Tlsrpt::CertificateExpired => c"certificate-expired",
             Tlsrpt::ValidationFailure => c"validation-failure",
+            Tlsrpt::StsPolicyFetchError => c"sts-policy-fetch-error",
+            Tlsrpt::StsPolicyInvalid => c"sts-policy-invalid",
+            Tlsrpt::StsWebpkiInvalid => c"sts-webpki-invalid",
+            Tlsrpt::TlsaInvalid => c"tlsa-invalid",
+            Tlsrpt::DnssecInvalid => c"dnssec-invalid",
+            Tlsrpt::DaneRequired => c"dane-required",
         }
     }
 
@@ -54,19 +75,17 @@ impl Tlsrpt {
         self as i32
     }
 
-    /// The result type for a client's failure. Network errors are not reported (RFC 8460 section 4.3.4),
-    /// nor are local mistakes. A certificate that is not valid yet is no expired one: see `chain`.
-    pub(crate) fn of(code: Code, stage: Stage) -> Option<Tlsrpt> {
-        match (code, stage) {
-            (Code::NotOffered, _) => Some(Tlsrpt::StarttlsNotSupported),
-            (Code::Refused, Stage::Starttls) => Some(Tlsrpt::StarttlsNotSupported),
-            (Code::SmtpSyntax, Stage::Starttls) => Some(Tlsrpt::StarttlsNotSupported),
-            (Code::CertName, _) => Some(Tlsrpt::CertificateHostMismatch),
-            (Code::CertUntrusted, _) => Some(Tlsrpt::CertificateNotTrusted),
-            (Code::CertTime, _) => Some(Tlsrpt::CertificateExpired),
-            (Code::CertInvalid | Code::PlaintextInjected, _) => Some(Tlsrpt::ValidationFailure),
-            (Code::Handshake | Code::Alert, Stage::Handshake) => Some(Tlsrpt::ValidationFailure),
-            _ => None,
-        }
+    /// The result type of that name.
+    pub fn from_name(name: &str) -> Option<Tlsrpt> {
+        Tlsrpt::ALL.iter().copied().find(|kind| kind.name() == name)
     }
+}
+
+/// One result for a report: types are not exclusive (RFC 8460 section 4.3), so a session may have several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Report {
+    /// The result type.
+    pub kind: Tlsrpt,
+    /// The `failure-reason-code`, such as `dane-no-match`.
+    pub reason: &'static str,
 }

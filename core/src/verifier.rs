@@ -2,19 +2,19 @@
 //!
 //! First finish the handshake, then judge (`chain`): RFC 3207 section 4.1 asks for a polite QUIT, and the
 //! levels `may` and `encrypt` must not fail for a certificate. What is never let through is a handshake that
-//! is not signed with the key in the certificate; but that of an RSA key below 2048 bits no library here checks.
-//! It proves little, is let through unchecked, and is told to the judge, who trusts no such peer.
+//! is not signed with the key in the certificate.
 
 use std::fmt;
 
 use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
+use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use webpki::RawPublicKeyEntity;
-use x509_cert::der::Encode as _;
 
-use crate::x509::Certificate;
+use crate::x509::{Skeleton, rsa_bits, rsa_numbers};
 
 /// One object for all sessions of a configuration: rustls resumes a session only under the same one.
 pub(crate) struct Verifier {
@@ -33,31 +33,63 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// RFC 9325 section 4.5.
-const SHORTEST: usize = 2048;
-
-/// Lets a signature through that was not found good, if its key is too weak for that to mean anything.
-fn or_weak(
-    result: Result<HandshakeSignatureValid, rustls::Error>,
-    certificate: &CertificateDer<'_>,
-) -> Result<HandshakeSignatureValid, rustls::Error> {
-    result.or_else(|error| {
-        let bits = Certificate::parse(certificate).and_then(|parsed| parsed.rsa_bits());
-        match bits.filter(|bits| *bits < SHORTEST) {
-            Some(bits) => {
-                crate::observe::weak_key(bits);
-                Ok(HandshakeSignatureValid::assertion())
-            }
-            None => Err(error),
-        }
-    })
+/// The key in the certificate, which can be had also of one that rustls' own verifier will not parse: of X.509 v1,
+/// or with dates and extensions that make no sense.
+fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, rustls::Error> {
+    Skeleton::parse(certificate)
+        .map(|skeleton| SubjectPublicKeyInfoDer::from(skeleton.public_key))
+        .ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
-/// The bare key, which can be had of certificates that rustls' own verifier will not parse (X.509 v1).
-fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, rustls::Error> {
-    let der = Certificate::parse(certificate).and_then(|parsed| parsed.public_key().to_der().ok());
-    der.map(SubjectPublicKeyInfoDer::from)
-        .ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
+/// The signature of an RSA key below 2048 bits, which the providers leave alone. It proves little (RFC 9325 section
+/// 4.5), and no level that authenticates accepts such a key; but a handshake that is not signed with it is an
+/// attacker's.
+fn is_signed_with_short_key(
+    key: &SubjectPublicKeyInfoDer<'_>,
+    message: &[u8],
+    signed: &DigitallySignedStruct,
+) -> bool {
+    const SHORTEST: usize = 512;
+    let short = rsa_bits(key).is_some_and(|bits| (SHORTEST..2048).contains(&bits));
+    let Some((modulus, exponent)) = rsa_numbers(key).filter(|_| short) else { return false };
+    let numbers = (BigUint::from_bytes_be(&modulus), BigUint::from_bytes_be(&exponent));
+    let Ok(key) = RsaPublicKey::new(numbers.0, numbers.1) else { return false };
+    let signature = signed.signature();
+    match signed.scheme {
+        SignatureScheme::RSA_PSS_SHA256 => {
+            key.verify(Pss::new::<Sha256>(), &Sha256::digest(message), signature)
+        }
+        SignatureScheme::RSA_PSS_SHA384 => {
+            key.verify(Pss::new::<Sha384>(), &Sha384::digest(message), signature)
+        }
+        SignatureScheme::RSA_PSS_SHA512 => {
+            key.verify(Pss::new::<Sha512>(), &Sha512::digest(message), signature)
+        }
+        SignatureScheme::RSA_PKCS1_SHA256 => {
+            key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature)
+        }
+        SignatureScheme::RSA_PKCS1_SHA384 => {
+            key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature)
+        }
+        SignatureScheme::RSA_PKCS1_SHA512 => {
+            key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature)
+        }
+        _ => return false,
+    }
+    .is_ok()
+}
+
+/// What the provider says, unless it says no and the key is one that it never says yes to.
+fn or_short(
+    result: Result<HandshakeSignatureValid, rustls::Error>,
+    key: &SubjectPublicKeyInfoDer<'_>,
+    message: &[u8],
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    result.or_else(|error| match is_signed_with_short_key(key, message, signed) {
+        true => Ok(HandshakeSignatureValid::assertion()),
+        false => Err(error),
+    })
 }
 
 impl ServerCertVerifier for Verifier {
@@ -78,15 +110,16 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let spki = public_key(certificate)?;
+        let public_key = public_key(certificate)?;
         let bad = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-        let Ok(key) = RawPublicKeyEntity::try_from(&spki) else { return Err(bad) };
+        let Ok(key) = RawPublicKeyEntity::try_from(&public_key) else { return Err(bad) };
         // In TLS 1.2 a scheme does not fix the curve, so each of its algorithms is tried.
         let algorithms = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
         let mut algorithms = algorithms.map(|(_, algorithms)| *algorithms).unwrap_or_default().iter();
         let good =
             algorithms.any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
-        or_weak(good.then(HandshakeSignatureValid::assertion).ok_or(bad), certificate)
+        let result = good.then(HandshakeSignatureValid::assertion).ok_or(bad);
+        or_short(result, &public_key, message, signed)
     }
 
     fn verify_tls13_signature(
@@ -95,9 +128,15 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let spki = public_key(certificate)?;
-        let result = verify_tls13_signature_with_raw_key(message, &spki, signed, &self.algorithms);
-        or_weak(result, certificate)
+        let public_key = public_key(certificate)?;
+        let result = verify_tls13_signature_with_raw_key(message, &public_key, signed, &self.algorithms);
+        match signed.scheme {
+            // RFC 8446 section 4.4.3: not in TLS 1.3.
+            SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512 => result,
+            _ => or_short(result, &public_key, message, signed),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -88,7 +88,7 @@ fn chains_and_levels() {
         ),
     ];
     for (name, leaf, failure) in &cases {
-        for level in Level::ALL {
+        for level in &BARE_LEVELS {
             let (session, result) = meet(&trusting(), &Policy::new(*level), HOST, leaf);
             let info = session.info().unwrap();
             assert_eq!(info.level(), *level);
@@ -159,7 +159,7 @@ fn names_of_the_policy() {
         let result = meet(&trusting(), &policy, host, leaf).1;
         assert_eq!(result.is_ok(), fits, "{host} {names:?}: {result:?}");
     }
-    for name in ["", "a b", "a\0b", "é.test"] {
+    for name in ["", "a b", "a\0b", "é .test"] {
         assert_eq!(Policy::new(Level::Verify).add_name(name).unwrap_err().code(), Code::Argument);
     }
 }

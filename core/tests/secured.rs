@@ -312,7 +312,7 @@ fn info() {
     assert_eq!(client.peer_subject().as_deref(), Some("CN=leaf"));
     assert_eq!(client.peer_issuer().as_deref(), Some("CN=Test Root"));
     assert!(client.peer_certificate(0).is_some() && client.peer_certificate(1).is_none());
-    let of = |of| client.peer_fingerprint(of).unwrap();
+    let of = |of| client.peer_fingerprint(of, smtptls::Digest::Sha256).unwrap();
     assert!(
         of(FingerprintOf::Certificate).starts_with("sha256:") && of(FingerprintOf::PublicKey).len() == 71
     );

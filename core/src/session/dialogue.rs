@@ -1,16 +1,16 @@
 //! The engine up to the verdict: replies and commands become events, the table's acts become bytes.
 
-use pki_types::{ServerName, UnixTime};
+use pki_types::{CertificateDer, UnixTime};
 
 use super::{Entry, Progress, Session};
-use crate::action::Stage;
 use crate::buffer::Buffer;
-use crate::chain::{Facts, judge};
+use crate::chain::{Facts, Trust, judge};
 use crate::dialog::{Act, Event, OUT_OF_STEP, READY, State, classify, next};
 use crate::error::{Failure, escape};
+use crate::outcome::Stage;
 use crate::reply::Reply;
 use crate::tls::{CHANGE_CIPHER_SPEC, Tls, begins_record};
-use crate::{Code, Info, Level, Protocol, Role};
+use crate::{Code, Info, Protocol, Role};
 
 impl Session {
     /// Goes on until something is wanted or all is done.
@@ -113,7 +113,10 @@ impl Session {
     /// would be taken for something said inside TLS (RFC 3207 section 4.2, the response injection of 2021).
     fn got(&mut self, reply: &Reply) -> Result<(), Failure> {
         let offers = matches!(self.state, State::Hello | State::HelloAgain) && reply.offers("STARTTLS");
-        let event = classify(self.state, self.protocol, reply.code, offers);
+        let event = match classify(self.state, self.protocol, reply.code, offers) {
+            Event::Offered if self.unwanted() => Event::OfferedUnwanted,
+            event => event,
+        };
         let source = if self.tls.is_some() { &self.lines } else { &self.input };
         if !source.is_empty() {
             let extra = escape(source.unread());
@@ -304,11 +307,11 @@ impl Session {
         self.replies = Default::default();
         let tls = match self.role {
             Role::Client => {
-                // rustls wants a name also where none is sent.
-                let sni = self.sni.take();
+                let sni = self.demand.sni.clone();
+                let server = crate::resumption::server(&self.host, sni.as_ref());
                 let config = self.config.client(sni.is_some());
-                let name = sni.unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
-                Tls::client(config, name)
+                let name = sni.unwrap_or_else(crate::name::nobody);
+                Tls::client(config, name, server)
             }
             Role::Server => match self.config.server() {
                 Some(config) => Tls::server(config),
@@ -342,24 +345,20 @@ impl Session {
             return Err(Failure::new(Code::Internal, "the handshake came out as nothing"));
         };
         tls.forget_secrets();
-        let mut facts = match self.role {
-            Role::Client => judge(
-                &negotiated.chain,
-                &self.names,
-                self.config.anchors(),
-                self.config.algorithms(),
-                UnixTime::now(),
-            ),
+        let facts = match self.role {
+            Role::Client => self.judge_server(&negotiated.chain),
             Role::Server => Facts::default(),
         };
-        if let Some(bits) = negotiated.weak_key {
-            facts.distrust_weak_key(bits);
-        }
-        let level = self.policy.level();
-        if level >= Level::Verify {
+        if self.role == Role::Client && self.demand.level.authenticates() {
             self.verdict = facts.failure().cloned();
         }
-        self.info = Some(Info::new(negotiated, facts, level));
+        if self.verdict.is_some() {
+            self.forget_sessions();
+        }
+        if self.verdict.is_some() || self.demand.testing {
+            self.reports_of(facts.reports());
+        }
+        self.info = Some(Info::new(negotiated, facts, &self.demand));
         let event = match (&self.verdict, self.role, self.entry) {
             (Some(_), ..) => Event::Unmet,
             (None, Role::Client, Some(Entry::Greeting)) => Event::MetFromGreeting,
@@ -371,6 +370,25 @@ impl Session {
         }
         self.step(event)?;
         Ok(true)
+    }
+
+    /// A resumed session too is judged under the policy of now, from the chain that its first handshake saw.
+    fn judge_server(&self, chain: &[CertificateDer<'_>]) -> Facts {
+        let trust = Trust {
+            anchors: self.config.anchors(),
+            lists: &self.config.revocation_lists(),
+            algorithms: self.config.algorithms(),
+            now: UnixTime::now(),
+        };
+        judge(chain, &self.demand, &self.policy, trust)
+    }
+
+    /// The server may have a better certificate by the next time, and then it is to be seen.
+    fn forget_sessions(&mut self) {
+        self.config.forget(&crate::resumption::server(&self.host, self.demand.sni.as_ref()));
+        if let Some(tls) = &mut self.tls {
+            tls.keep_no_session();
+        }
     }
 
     /// Text where a TLS record should begin was injected, or belongs to a peer that has lost its step; the

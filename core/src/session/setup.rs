@@ -1,9 +1,9 @@
 //! The engine before it starts: what the program sets, and what can be wrong on this side.
 
 use super::{Entry, Session};
-use crate::action::Stage;
 use crate::dialog::Event;
 use crate::error::Failure;
+use crate::outcome::Stage;
 use crate::{Code, Error, Level, Protocol, Role};
 
 impl Session {
@@ -61,7 +61,7 @@ impl Session {
     /// after 220 (RFC 3207 section 4), so it finds out before it asks.
     pub(super) fn check(&mut self, entry: Entry, unread: usize) -> Result<(), Failure> {
         match self.role {
-            Role::Client => self.check_client()?,
+            Role::Client => self.check_client(entry)?,
             Role::Server => self.check_server()?,
         }
         self.stage = match entry {
@@ -85,38 +85,44 @@ impl Session {
             (Entry::Command, Some(line)) if line.trim_end().len() > "STARTTLS".len() => {
                 Event::FromCommandParameter
             }
+            (Entry::Command, _) if self.unwanted() => Event::FromCommandUnwanted,
             (Entry::Command, _) => Event::FromCommand,
         }
     }
 
-    fn check_client(&mut self) -> Result<(), Failure> {
-        let demanded = self.policy.level() >= Level::Verify;
-        self.names = match self.policy.names_for(&self.host) {
-            Ok(names) => names,
-            Err(failure) if demanded => return Err(failure),
-            // A path of a socket, say: below `verify` it is not compared with anything.
-            Err(_) => Vec::new(),
-        };
-        if demanded && self.config.anchors().is_empty() {
+    /// The policy wants no TLS.
+    pub(super) fn unwanted(&self) -> bool {
+        self.role == Role::Client && self.demand.level == Level::None
+    }
+
+    fn check_client(&mut self, entry: Entry) -> Result<(), Failure> {
+        self.demand = crate::demand::demand(&self.policy, &self.host)?;
+        self.reports = self.demand.reports.clone();
+        let level = self.demand.level;
+        if matches!(level, Level::Verify | Level::Secure) && self.config.anchors().is_empty() {
             let message = format!(
                 "level {} needs trust anchors, and the configuration has none: add the system's or a file of them",
-                self.policy.level().name()
+                level.name()
             );
             return Err(Failure::new(Code::NoRoots, message));
         }
-        self.sni = self.policy.sni_for(&self.host);
+        if level == Level::None && entry == Entry::Handshake {
+            let message = "level none wants no TLS, and at this entry there is nothing else";
+            return Err(Failure::new(Code::Argument, message));
+        }
         Ok(())
     }
 
     fn check_server(&self) -> Result<(), Failure> {
         match (self.policy.level(), self.config.has_keypair()) {
-            (Level::May, _) | (Level::Encrypt, true) => Ok(()),
+            (Level::None | Level::May, _) | (Level::Encrypt, true) => Ok(()),
             (Level::Encrypt, false) => {
                 let message = "STARTTLS is required, and the configuration has no key pair";
                 Err(Failure::new(Code::NoKeypair, message))
             }
             (level, _) => {
-                let message = format!("level {} is for clients; a server has may or encrypt", level.name());
+                let message =
+                    format!("level {} is for clients; a server has none, may or encrypt", level.name());
                 Err(Failure::new(Code::Argument, message))
             }
         }

@@ -189,7 +189,7 @@ impl Session {
             return Err(Error::local(Code::State, "there is no failed verdict to pass over"));
         }
         self.started = true;
-        self.stage = crate::action::Stage::Secured;
+        self.stage = crate::outcome::Stage::Secured;
         self.step(Event::InsecureContinue).map_err(|failure| self.broken_off(failure))
     }
 

@@ -52,6 +52,9 @@ pub fn authority() -> &'static Authority {
 
 pub const HOST: &str = "mx.example.test";
 
+/// The levels that need nothing but a host and trust anchors, and want TLS.
+pub const BARE_LEVELS: [Level; 3] = [Level::May, Level::Encrypt, Level::Verify];
+
 /// A client's configuration that trusts the authority.
 pub fn trusting() -> Config {
     static CONFIG: OnceLock<Config> = OnceLock::new();

@@ -1,0 +1,136 @@
+//! The path of a chain as its certificates stand in it, link by link. webpki is who judges; here is what it does
+//! not say, the depth of a failure, and what it does not do, chains of more than six intermediates.
+
+use pki_types::{
+    CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
+};
+use webpki::{CertRevocationList, RawPublicKeyEntity};
+
+use crate::x509::{Certificate, Skeleton, contents};
+
+/// Bounds for what a peer can make us do: no real chain comes near.
+const MOST_LINKS: usize = 32;
+const MOST_SIGNATURES: usize = 64;
+
+/// How many certificates webpki takes between the leaf and the anchor.
+pub(crate) const WEBPKI_MOST: usize = 6;
+
+/// A certificate of the path.
+pub(crate) struct Link<'a> {
+    pub der: &'a CertificateDer<'a>,
+    pub certificate: Certificate,
+    pub skeleton: Skeleton<'a>,
+}
+
+/// The path from the leaf upwards, as far as it goes.
+pub(crate) struct Path<'a> {
+    pub links: Vec<Link<'a>>,
+    /// The last link is signed by an anchor.
+    pub anchored: bool,
+}
+
+/// Follows issuers from the first certificate, through the others in whatever order they came, to an anchor.
+pub(crate) fn walk<'a>(
+    chain: &'a [CertificateDer<'a>],
+    anchors: &[TrustAnchor<'_>],
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+) -> Path<'a> {
+    let mut path = Path { links: Vec::new(), anchored: false };
+    let mut signatures = 0;
+    let mut next = chain.first();
+    while let Some(der) = next.take() {
+        let (Some(certificate), Some(skeleton)) = (Certificate::parse(der), Skeleton::parse(der)) else {
+            break;
+        };
+        let issuer = contents(skeleton.issuer);
+        let mut signed_by = |key: &SubjectPublicKeyInfoDer<'_>| {
+            signatures += 1;
+            signatures <= MOST_SIGNATURES && is_signed(&skeleton, key, algorithms)
+        };
+        path.anchored = anchors
+            .iter()
+            .filter(|anchor| Some(anchor.subject.as_ref()) == issuer)
+            .any(|anchor| signed_by(&webpki::spki_for_anchor(anchor)));
+        let above = chain.iter().find(|other| {
+            !path.anchored
+                && path.links.len() < MOST_LINKS
+                && *other != der
+                && !path.links.iter().any(|link| link.der == *other)
+                && Skeleton::parse(other).is_some_and(|other| {
+                    other.subject == skeleton.issuer && signed_by(&other.public_key.into())
+                })
+        });
+        path.links.push(Link { der, certificate, skeleton });
+        next = above;
+    }
+    path
+}
+
+/// Whether a certificate is signed with this key.
+fn is_signed(
+    skeleton: &Skeleton<'_>,
+    key: &SubjectPublicKeyInfoDer<'_>,
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+) -> bool {
+    let (Some(id), Ok(key)) = (contents(skeleton.algorithm), RawPublicKeyEntity::try_from(key)) else {
+        return false;
+    };
+    algorithms
+        .iter()
+        .filter(|algorithm| algorithm.signature_alg_id().as_ref() == id)
+        .any(|algorithm| key.verify_signature(*algorithm, skeleton.signed, skeleton.signature).is_ok())
+}
+
+impl Link<'_> {
+    fn is_revoked(&self, lists: &[&CertRevocationList<'_>]) -> bool {
+        let (Some(issuer), Some(serial)) = (contents(self.skeleton.issuer), contents(self.skeleton.serial))
+        else {
+            return false;
+        };
+        let of_issuer = lists.iter().filter(|list| list.issuer() == issuer);
+        of_issuer.into_iter().any(|list| matches!(list.find_serial(serial), Ok(Some(_))))
+    }
+}
+
+impl Path<'_> {
+    /// At which depth webpki found this; 0 is the peer's own certificate.
+    pub fn depth(&self, error: &webpki::Error, lists: &[&CertRevocationList<'_>]) -> usize {
+        use webpki::Error::*;
+        let first = |test: &dyn Fn(usize, &Certificate) -> bool| {
+            self.links.iter().enumerate().position(|(depth, link)| test(depth, &link.certificate))
+        };
+        let last = self.links.len().saturating_sub(1);
+        let depth = match error {
+            CertExpired { not_after, .. } => first(&|_, one| one.dates().1 == not_after.as_secs()),
+            CertNotValidYet { not_before, .. } => first(&|_, one| one.dates().0 == not_before.as_secs()),
+            EndEntityUsedAsCa => first(&|depth, one| depth > 0 && !one.is_authority()),
+            // One that breaks off at a wrong signature looks the same as one without an issuer.
+            UnknownIssuer | InvalidSignatureForPublicKey => Some(last),
+            PathLenConstraintViolated => {
+                first(&|depth, one| one.path_length().is_some_and(|most| depth > most + 1))
+            }
+            NameConstraintViolation => first(&|depth, one| depth > 0 && one.has_name_constraints()),
+            RequiredEkuNotFoundContext(_) => first(&|_, one| !one.is_for_servers()),
+            CertRevoked => self.links.iter().position(|link| link.is_revoked(lists)),
+            _ => None,
+        };
+        depth.unwrap_or(0)
+    }
+
+    /// The part of a long path that webpki does not see: from `below` upwards to an anchor. What webpki refuses is
+    /// refused here (RFC 5280 section 6.1); what it would have to understand is, too.
+    pub fn upper_part_is_sound(&self, below: usize, now: UnixTime) -> bool {
+        let now = now.as_secs();
+        self.anchored
+            && self.links.iter().enumerate().skip(below).all(|(depth, link)| {
+                let one = &link.certificate;
+                let (begins, ends) = one.dates();
+                one.is_authority()
+                    && (begins..=ends).contains(&now)
+                    && one.path_length().is_none_or(|most| depth <= most + 1)
+                    && one.is_for_servers()
+                    && one.is_understood()
+                    && !one.has_name_constraints()
+            })
+    }
+}
