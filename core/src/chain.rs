@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::info::Auth;
 use crate::name::Name;
 use crate::outcome::Stage;
-use crate::path::{Path, WEBPKI_MOST, walk};
+use crate::path::{Path, WEBPKI_MOST, of_authorities, walk};
 use crate::tlsa::Tlsa;
 use crate::tlsrpt::Report;
 use crate::x509::{Certificate, Skeleton, rsa_bits};
@@ -169,7 +169,7 @@ fn distrust(end_entity: &EndEntityCert<'_>, chain: &[CertificateDer<'_>], trust:
     });
     let usage = KeyUsage::server_auth();
     let error = end_entity
-        .verify_for_usage(algorithms, anchors, intermediates, now, usage, revocation, None)
+        .verify_for_usage(algorithms, anchors, intermediates, now, usage, revocation, Some(&of_authorities))
         .err()?;
     match error {
         // A certificate made by `openssl req -x509` is its own authority. As an anchor it is trusted; its
@@ -195,7 +195,15 @@ fn is_long_and_sound(end_entity: &EndEntityCert<'_>, path: &Path<'_>, trust: Tru
     let usage = KeyUsage::server_auth();
     path.upper_part_is_sound(TOP, trust.now)
         && end_entity
-            .verify_for_usage(trust.algorithms, &[anchor], &below, trust.now, usage, None, None)
+            .verify_for_usage(
+                trust.algorithms,
+                &[anchor],
+                &below,
+                trust.now,
+                usage,
+                None,
+                Some(&of_authorities),
+            )
             .is_ok()
 }
 

@@ -147,8 +147,8 @@ impl ConfigBuilder {
         self.keep(result)
     }
 
-    /// Keeps the sessions of clients with this many servers, in memory, so that they can be resumed; 0, the
-    /// default, keeps none. They are kept by host and SNI, and a resumed one is judged anew: by the policy
+    /// Keeps the sessions of clients with this many servers, up to 65,536, in memory, so that they can be resumed; 0,
+    /// the default, keeps none. They are kept by host and SNI, and a resumed one is judged anew: by the policy
     /// of its time, from the chain that the first handshake saw. One that is refused is forgotten.
     pub fn client_sessions(&mut self, servers: usize) -> &mut Self {
         self.client_sessions = servers;

@@ -6,7 +6,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use crate::chain::{Facts, Fault, Trust, common_name, matched, readable, untrusted};
 use crate::demand::Demand;
 use crate::error::Failure;
-use crate::path::walk;
+use crate::path::{of_authorities, walk};
 use crate::tlsa::Tlsa;
 use crate::x509::{Certificate, Skeleton, contents};
 use crate::{Code, Tlsrpt};
@@ -117,6 +117,7 @@ fn vouched(
         |path: &VerifiedPath<'_>| anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
     // webpki asks an anchor for no path length.
     let allowed = |path: &VerifiedPath<'_>| {
+        of_authorities(path)?;
         let below = path.intermediate_certificates().count();
         let candidate = found(path).and_then(|n| candidates.get(n));
         match candidate.is_some_and(|one| one.path_length.is_none_or(|most| below <= most)) {

@@ -4,7 +4,7 @@
 use pki_types::{
     CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
 };
-use webpki::{CertRevocationList, RawPublicKeyEntity};
+use webpki::{CertRevocationList, RawPublicKeyEntity, VerifiedPath};
 
 use crate::x509::{Certificate, Skeleton, contents};
 
@@ -64,6 +64,15 @@ pub(crate) fn walk<'a>(
         next = above;
     }
     path
+}
+
+/// What webpki does not ask: that the certificates between leaf and anchor may sign others (RFC 5280 section 6.1.4,
+/// step n). It says so by the error that it has for those without the flag of an authority.
+pub(crate) fn of_authorities(path: &VerifiedPath<'_>) -> Result<(), webpki::Error> {
+    let all = path
+        .intermediate_certificates()
+        .all(|one| Certificate::parse(&one.der()).is_some_and(|one| one.is_authority()));
+    if all { Ok(()) } else { Err(webpki::Error::EndEntityUsedAsCa) }
 }
 
 /// Whether a certificate is signed with this key.

@@ -40,21 +40,33 @@ impl Pem {
 
     /// Every certificate, in the order of the text; at least one.
     pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
-        let mut certificates = Vec::new();
-        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&self.text) {
-            match section {
-                Ok((SectionKind::Certificate, der)) => certificates.push(CertificateDer::from(der)),
-                Ok((_, other)) => drop(Zeroizing::new(other)),
-                Err(error) => {
-                    let message = format!("{} is damaged: {error}", self.source);
-                    return Err(Error::local(Code::CertificateParse, message));
-                }
-            }
-        }
+        let certificates = self.certificates_if_any()?;
         match certificates.is_empty() {
             true => Err(Error::local(Code::CertificateParse, format!("no certificate in {}", self.source))),
             false => Ok(certificates),
         }
+    }
+
+    /// Every certificate, in the order of the text.
+    pub fn certificates_if_any(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let found = self.sections(SectionKind::Certificate, Code::CertificateParse)?;
+        Ok(found.into_iter().map(CertificateDer::from).collect())
+    }
+
+    /// The sections of a kind; `code` is for a text that is damaged.
+    fn sections(&self, wanted: SectionKind, code: Code) -> Result<Vec<Vec<u8>>, Error> {
+        let mut found = Vec::new();
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&self.text) {
+            match section {
+                Ok((kind, der)) if kind == wanted => found.push(der),
+                Ok((_, other)) => drop(Zeroizing::new(other)),
+                Err(error) => {
+                    let message = format!("{} is damaged: {}", self.source, describe(&error));
+                    return Err(Error::local(code, message));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Every revocation list, in the order of the text; at least one. A file in DER is one.
@@ -63,17 +75,7 @@ impl Pem {
         if self.text.first() == Some(&SEQUENCE) {
             return Ok(vec![self.text.to_vec()]);
         }
-        let mut lists = Vec::new();
-        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&self.text) {
-            match section {
-                Ok((SectionKind::Crl, der)) => lists.push(der),
-                Ok((_, other)) => drop(Zeroizing::new(other)),
-                Err(error) => {
-                    let message = format!("{} is damaged: {error}", self.source);
-                    return Err(Error::local(Code::CrlParse, message));
-                }
-            }
-        }
+        let lists = self.sections(SectionKind::Crl, Code::CrlParse)?;
         match lists.is_empty() {
             true => Err(Error::local(Code::CrlParse, format!("no revocation list in {}", self.source))),
             false => Ok(lists),
@@ -93,9 +95,19 @@ impl Pem {
         PrivateKeyDer::from_pem_slice(&self.text).map_err(|error| {
             let message = match error {
                 pki_types::pem::Error::NoItemsFound => format!("no private key in {}", self.source),
-                error => format!("{} is damaged: {error}", self.source),
+                error => format!("{} is damaged: {}", self.source, describe(&error)),
             };
             Error::local(Code::KeyParse, message)
         })
+    }
+}
+
+/// What is wrong with a PEM text, without a list of octets.
+fn describe(error: &pki_types::pem::Error) -> String {
+    match error {
+        pki_types::pem::Error::MissingSectionEnd { end_marker } => {
+            format!("a section has no line \"-----END {}\"", crate::error::escape(end_marker))
+        }
+        error => error.to_string().split(": [").next().unwrap_or_default().to_string(),
     }
 }

@@ -22,9 +22,10 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Room for sessions with this many servers.
+    /// Room for sessions with this many servers, up to 65,536.
     pub fn new(servers: usize) -> Sessions {
-        Sessions { store: ClientSessionMemoryCache::new(servers) }
+        // rustls counts eight tickets for each server.
+        Sessions { store: ClientSessionMemoryCache::new(servers.min(65_536) * 8) }
     }
 
     /// Forgets what is kept for a server: its certificate was refused, and it may have a better one by now.

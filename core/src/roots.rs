@@ -1,5 +1,6 @@
 //! Trust anchors: from the system, from files and directories, from memory.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use pki_types::{CertificateDer, TrustAnchor};
@@ -34,44 +35,48 @@ impl Roots {
         Err(Error::local(Code::NoRoots, format!("the system's trust store cannot be used: {reason}")))
     }
 
-    /// Every certificate in the PEM files of a directory, as `openssl rehash` fills one. What cannot be read
-    /// there is an error: an administrator named the directory.
+    /// Every certificate in the PEM files of a directory, as `openssl rehash` fills one: a link and what it leads to
+    /// are read once. A file without a certificate is passed over; one that cannot be read, or is damaged, is an
+    /// error, since an administrator named the directory.
     pub fn add_directory(&mut self, path: &Path) -> Result<(), Error> {
         let source = crate::error::escape(path.as_os_str().as_encoded_bytes());
-        let found = rustls_native_certs::load_certs_from_paths(None, Some(path));
-        if let Some(error) = found.errors.first() {
-            let reason = crate::error::escape(error.to_string().as_bytes());
-            return Err(Error::local(Code::File, format!("cannot read the directory {source}: {reason}")));
+        let failed =
+            |error| Error::local_io(Code::File, format!("cannot read the directory {source}"), &error);
+        let mut files = BTreeSet::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            // A link that leads nowhere stays as it is, and fails when it is read.
+            let file = std::fs::canonicalize(&file).unwrap_or(file);
+            if !file.is_dir() {
+                files.insert(file);
+            }
         }
-        let mut added = Vec::new();
-        for certificate in &found.certs {
-            let Some(anchor) = anchor(certificate) else {
-                let message = format!("a certificate in a file of {source} cannot be read");
-                return Err(Error::local(Code::CertificateParse, message));
-            };
-            added.push(anchor);
+        let before = self.anchors.len();
+        for file in files {
+            let pem = Pem::from_file(&file)?;
+            self.add_certificates(&pem, &pem.certificates_if_any()?)?;
         }
-        if added.is_empty() {
-            return Err(Error::local(
-                Code::CertificateParse,
-                format!("no certificate in a file of {source}"),
-            ));
+        match self.anchors.len() > before {
+            true => Ok(()),
+            false => {
+                Err(Error::local(Code::CertificateParse, format!("no certificate in a file of {source}")))
+            }
         }
-        self.anchors.append(&mut added);
-        Ok(())
     }
 
     /// Every certificate of a PEM text. One that cannot be an anchor is an error: an administrator named it.
     pub fn add_pem(&mut self, pem: &Pem) -> Result<(), Error> {
-        let mut added = Vec::new();
-        for (n, certificate) in pem.certificates()?.iter().enumerate() {
+        self.add_certificates(pem, &pem.certificates()?)
+    }
+
+    fn add_certificates(&mut self, pem: &Pem, certificates: &[CertificateDer<'_>]) -> Result<(), Error> {
+        for (n, certificate) in certificates.iter().enumerate() {
             let Some(anchor) = anchor(certificate) else {
                 let message = format!("certificate {} in {} cannot be read", n + 1, pem.source());
                 return Err(Error::local(Code::CertificateParse, message));
             };
-            added.push(anchor);
+            self.anchors.push(anchor);
         }
-        self.anchors.append(&mut added);
         Ok(())
     }
 }

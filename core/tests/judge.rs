@@ -3,23 +3,8 @@
 mod common;
 
 use common::*;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
-use smtptls::{Auth, Code, Config, Entry, Error, Level, Policy, Session, Tlsrpt};
-
-/// A handshake between a client with this policy and a server with this chain.
-fn meet(config: &Config, policy: &Policy, host: &str, leaf: &Leaf) -> (Session, Result<(), Error>) {
-    let mut c = Session::client(config, policy, host);
-    let mut s = Session::server(&serving(leaf), &Policy::new(Level::May));
-    let (up, _) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
-    (c, up)
-}
-
-fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Leaf {
-    let mut params = CertificateParams::new(vec![HOST.to_string()]).unwrap();
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    Leaf { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
-}
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
+use smtptls::{Auth, Code, Config, Entry, Level, Policy, Session, Tlsrpt};
 
 /// R3207-4.1-2, R7817-3-1, R7817-3-8, R7817-3-9, R9525-6-1: chain x level. At may and encrypt every chain brings
 /// TLS up, and Info says what is wrong with it.

@@ -3,29 +3,87 @@
 
 use std::sync::OnceLock;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use smtptls::{Config, Entry, Error, Level, Policy, Progress, Session};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use smtptls::{Config, Entry, Error, Level, Policy, Progress, Session, Tlsa};
 
 /// A chain with its key, as PEM.
+#[derive(Clone)]
 pub struct Leaf {
     pub chain: String,
     pub key: String,
+    /// The DER of the certificate itself.
+    pub der: Vec<u8>,
 }
 
-/// An authority that makes leaves.
+impl Leaf {
+    /// The same leaf, with these certificates behind it, in this order.
+    pub fn with(&self, authorities: &[&Authority]) -> Leaf {
+        let mut leaf = self.clone();
+        for authority in authorities {
+            leaf.chain.push_str(&authority.pem);
+        }
+        leaf
+    }
+
+    /// Its TLSA record.
+    pub fn tlsa(&self, usage: u8, selector: u8, matching: u8) -> Tlsa {
+        Tlsa::of(usage, selector, matching, &self.der).unwrap()
+    }
+}
+
+/// An authority that makes leaves and other authorities.
 pub struct Authority {
     pub pem: String,
-    issuer: Issuer<'static, KeyPair>,
+    pub der: Vec<u8>,
+    pub issuer: Issuer<'static, KeyPair>,
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
 }
 
 impl Authority {
     pub fn new(name: &str) -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority::new_with(name, |_| {})
+    }
+
+    pub fn new_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+        let mut params = authority_params(name);
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority { pem, issuer: Issuer::new(params, key) }
+        let certificate = params.self_signed(&key).unwrap();
+        Authority {
+            pem: certificate.pem(),
+            der: certificate.der().to_vec(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// An authority below this one.
+    pub fn child(&self, name: &str) -> Authority {
+        self.child_with(name, |_| {})
+    }
+
+    pub fn child_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+        self.vouch(name, KeyPair::generate().unwrap(), change)
+    }
+
+    /// A certificate for an authority that has this name and this key.
+    pub fn vouch(&self, name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Authority {
+        let mut params = authority_params(name);
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Authority {
+            pem: certificate.pem(),
+            der: certificate.der().to_vec(),
+            issuer: Issuer::new(params, key),
+        }
     }
 
     pub fn leaf(&self, names: &[&str]) -> Leaf {
@@ -40,8 +98,42 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Leaf { chain: certificate.pem(), key: key.serialize_pem() }
+        Leaf { chain: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }
+
+    /// Its TLSA record.
+    pub fn tlsa(&self, selector: u8, matching: u8) -> Tlsa {
+        Tlsa::of(2, selector, matching, &self.der).unwrap()
+    }
+}
+
+/// Makes something expired.
+pub fn expired(params: &mut CertificateParams) {
+    (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+}
+
+/// A certificate that signed itself.
+pub fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+    let mut params = CertificateParams::new(vec![HOST.to_string()]).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    Leaf { chain: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
+}
+
+/// A configuration that trusts this.
+pub fn trusting_pem(pem: &str) -> Config {
+    let mut builder = Config::builder();
+    builder.add_roots_pem(pem.as_bytes()).unwrap();
+    builder.freeze().unwrap()
+}
+
+/// A handshake between a client with this policy and a server with this chain.
+pub fn meet(config: &Config, policy: &Policy, host: &str, leaf: &Leaf) -> (Session, Result<(), Error>) {
+    let mut c = Session::client(config, policy, host);
+    let mut s = Session::server(&serving(leaf), &Policy::new(Level::May));
+    let (up, _) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
+    (c, up)
 }
 
 /// The authority that the tests trust.
