@@ -3,15 +3,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0 OR ISC OR MIT
  *
- * Five nouns: a config (who we are and whom we trust) lives as long as the
- * process, a policy (what we demand) as a destination, a session as a
- * connection; info and error are read from them. Sessions keep alive what
- * they use: free anything in any order. Strings that go in are UTF-8 (paths:
- * any bytes) and are copied; pointers that come out belong to the object they
- * came from. Functions take NULL for any object, and answer it with
- * SMTPTLS_ERR_ARGUMENT, NULL, 0 or false. Nothing is printed, no signal
- * handler, thread or exit handler is installed, and there is nothing to
- * initialise.
+ * Six nouns: a config (who we are and whom we trust) lives as long as the
+ * process, a policy (what we demand) and an sts (what a domain says of its
+ * hosts) as a destination, a session as a connection; info and error are read
+ * from them. Sessions keep alive what they use: free anything in any order.
+ * Strings that go in are UTF-8 (paths: any bytes) and are copied; pointers
+ * that come out belong to the object they came from. Functions take NULL for
+ * any object, and answer it with SMTPTLS_ERR_ARGUMENT, NULL, 0, -1 or false.
+ * Nothing is printed, no signal handler, thread or exit handler is installed,
+ * and there is nothing to initialise. The library asks no DNS and fetches no
+ * policy: what your resolver found goes into the policy.
  */
 
 
@@ -69,6 +70,8 @@ enum smtptls_code {
   SMTPTLS_ERR_NO_KEYPAIR = -25,
   // The private key is encrypted.
   SMTPTLS_ERR_KEY_ENCRYPTED = -26,
+  // No certificate revocation list could be read from the input.
+  SMTPTLS_ERR_CRL_PARSE = -27,
   // A system call failed; see smtptls_error_os().
   SMTPTLS_ERR_IO = -30,
   // The peer closed the connection.
@@ -92,6 +95,8 @@ enum smtptls_code {
   // On a server: the client goes on without STARTTLS; its command is in
   // smtptls_session_leftover().
   SMTPTLS_ERR_NOT_REQUESTED = -46,
+  // The policy wants no TLS: go on in plaintext.
+  SMTPTLS_ERR_NOT_WANTED = -47,
   // The TLS handshake failed.
   SMTPTLS_ERR_HANDSHAKE = -50,
   // The peer sent a fatal TLS alert.
@@ -106,18 +111,52 @@ enum smtptls_code {
   SMTPTLS_ERR_CERT_UNTRUSTED = -62,
   // The peer's certificate is not for the expected name.
   SMTPTLS_ERR_CERT_NAME = -63,
+  // The peer's certificate has none of the expected fingerprints.
+  SMTPTLS_ERR_FINGERPRINT = -64,
+  // The peer's certificate has been revoked.
+  SMTPTLS_ERR_CERT_REVOKED = -66,
+  // The certificate revocation list has expired.
+  SMTPTLS_ERR_CRL_EXPIRED = -67,
+  // No TLSA record matches the peer's certificates.
+  SMTPTLS_ERR_DANE_MISMATCH = -70,
+  // The policy requires DANE, and no usable TLSA record is secure.
+  SMTPTLS_ERR_DANE_REQUIRED = -71,
+  // A DNS lookup failed, or its answer did not validate.
+  SMTPTLS_ERR_DNSSEC = -72,
+  // The server is not one that the domain's MTA-STS policy names.
+  SMTPTLS_ERR_STS_MX = -80,
+  // The MTA-STS record or policy cannot be used.
+  SMTPTLS_ERR_STS_INVALID = -81,
+  // A condition of REQUIRETLS is not met.
+  SMTPTLS_ERR_REQUIRETLS = -90,
 };
 
-// How much security is demanded of a peer. Each level is stricter than the
-// ones before it. The numbers are those of Postfix's TLS_LEV_*; the gaps are
-// reserved.
+// How much security is demanded of a peer, each level as Postfix defines it.
+// The numbers are those of its TLS_LEV_*; 4 is reserved.
 enum smtptls_level {
-  // TLS if the server offers it, any certificate, plaintext otherwise.
+  // No TLS, even if the server offers it. For a server: STARTTLS is not
+  // offered.
+  SMTPTLS_LEVEL_NONE = 0,
+  // TLS if the server offers it, any certificate, plaintext otherwise. For
+  // a server: STARTTLS is offered and not required.
   SMTPTLS_LEVEL_MAY = 1,
-  // TLS or failure, any certificate.
+  // TLS or failure, any certificate. For a server: nothing but STARTTLS is
+  // answered before TLS.
   SMTPTLS_LEVEL_ENCRYPT = 2,
-  // A certificate from a trusted authority, for the expected name.
+  // TLS, and a certificate or public key with a known fingerprint; names,
+  // dates and issuers do not count.
+  SMTPTLS_LEVEL_FINGERPRINT = 3,
+  // DANE (RFC 7672) if there are secure and usable TLSA records;
+  // SMTPTLS_LEVEL_MAY if there are no secure ones, SMTPTLS_LEVEL_ENCRYPT if
+  // none of them is usable.
+  SMTPTLS_LEVEL_DANE = 5,
+  // DANE or failure.
+  SMTPTLS_LEVEL_DANE_ONLY = 6,
+  // TLS, a certificate from a trusted authority, and for the server's name.
   SMTPTLS_LEVEL_VERIFY = 7,
+  // The same, but for the name of the next hop, which no insecure DNS
+  // answer can change.
+  SMTPTLS_LEVEL_SECURE = 8,
 };
 
 // Where in the dialogue of RFC 3207 the session takes over.
@@ -137,6 +176,12 @@ enum smtptls_entry {
 enum smtptls_auth {
   // It was not.
   SMTPTLS_AUTH_NONE = 0,
+  // By the fingerprint of its certificate or public key.
+  SMTPTLS_AUTH_FINGERPRINT = 1,
+  // By a TLSA record for its own certificate or key (DANE-EE).
+  SMTPTLS_AUTH_DANE_EE = 2,
+  // By a TLSA record for its authority, and for an expected name (DANE-TA).
+  SMTPTLS_AUTH_DANE_TA = 3,
   // By a trusted authority, for an expected name.
   SMTPTLS_AUTH_PKIX = 4,
 };
@@ -210,11 +255,68 @@ enum smtptls_tls_version {
 enum smtptls_tlsrpt {
   // Not for a report.
   SMTPTLS_TLSRPT_NONE = 0,
+  // The server did not offer STARTTLS, or refused it.
   SMTPTLS_TLSRPT_STARTTLS_NOT_SUPPORTED = 201,
+  // The certificate is not for the expected name.
   SMTPTLS_TLSRPT_CERTIFICATE_HOST_MISMATCH = 202,
+  // The certificate has no chain to a trust anchor, or matches no TLSA
+  // record.
   SMTPTLS_TLSRPT_CERTIFICATE_NOT_TRUSTED = 203,
+  // The certificate has expired.
   SMTPTLS_TLSRPT_CERTIFICATE_EXPIRED = 204,
+  // Any other failure.
   SMTPTLS_TLSRPT_VALIDATION_FAILURE = 205,
+  // The MTA-STS policy could not be fetched. Only who fetches it can know.
+  SMTPTLS_TLSRPT_STS_POLICY_FETCH_ERROR = 301,
+  // The MTA-STS policy could not be read.
+  SMTPTLS_TLSRPT_STS_POLICY_INVALID = 302,
+  // The MTA-STS policy host has no valid certificate. Only who fetches the
+  // policy can know.
+  SMTPTLS_TLSRPT_STS_WEBPKI_INVALID = 303,
+  // No record of the TLSA set is usable.
+  SMTPTLS_TLSRPT_TLSA_INVALID = 304,
+  // The DNS lookup failed, or its answer did not validate.
+  SMTPTLS_TLSRPT_DNSSEC_INVALID = 305,
+  // DANE is demanded, and there is no secure TLSA record.
+  SMTPTLS_TLSRPT_DANE_REQUIRED = 306,
+};
+
+// Digest algorithms, numbered as TLS numbers hashes (RFC 5246 section
+// 7.4.1.4.1).
+enum smtptls_digest {
+  // For old tables only. It is broken for collisions, and nobody should
+  // make new entries with it.
+  SMTPTLS_DIGEST_SHA1 = 2,
+  SMTPTLS_DIGEST_SHA256 = 4,
+  SMTPTLS_DIGEST_SHA384 = 5,
+  SMTPTLS_DIGEST_SHA512 = 6,
+};
+
+// How far a DNS answer can be believed (RFC 7672 section 2.1.1, RFC 4035
+// section 4.3).
+enum smtptls_dnssec {
+  // No lookup was made.
+  SMTPTLS_DNSSEC_NONE = 0,
+  // The answer, or that there is none, was validated.
+  SMTPTLS_DNSSEC_SECURE = 1,
+  // It was validated that the zone is not signed. In a chain of CNAMEs one
+  // such link is enough.
+  SMTPTLS_DNSSEC_INSECURE = 2,
+  // Validation failed.
+  SMTPTLS_DNSSEC_BOGUS = 3,
+  // The lookup failed: SERVFAIL, a timeout, REFUSED, or a state of
+  // validation that is not known.
+  SMTPTLS_DNSSEC_ERROR = 4,
+};
+
+// What an MTA-STS policy demands (RFC 8461 section 5).
+enum smtptls_sts_mode {
+  // Nothing: the domain is taking its policy back.
+  SMTPTLS_STS_NONE = 0,
+  // Failures are reported, and mail is delivered all the same.
+  SMTPTLS_STS_TESTING = 1,
+  // No delivery to a server that fails.
+  SMTPTLS_STS_ENFORCE = 2,
 };
 
 // What a process trusts and who it is: trust anchors, key pairs, limits.
@@ -238,8 +340,19 @@ struct smtptls_info;
 // fine. A session copies it, so it may be freed or changed at once. Only one
 // thread may use it at a time.
 //
-// For a server's session the level says whether STARTTLS is offered
-// (SMTPTLS_LEVEL_MAY) or required (SMTPTLS_LEVEL_ENCRYPT).
+// For a client's session the level says what is demanded of the server. For a
+// server's it says whether STARTTLS is offered (SMTPTLS_LEVEL_MAY) or required
+// (SMTPTLS_LEVEL_ENCRYPT), or not offered (SMTPTLS_LEVEL_NONE). A publicly
+// referenced server must not require STARTTLS for local mail (RFC 3207 section
+// 4): on port 25 of an MX host use SMTPTLS_LEVEL_ENCRYPT only where every
+// sender is known.
+//
+// The library asks no DNS. At the levels SMTPTLS_LEVEL_DANE and
+// SMTPTLS_LEVEL_DANE_ONLY you give what your resolver found, and whether that
+// was validated: the MX records with smtptls_policy_set_next_hop(), the
+// addresses with smtptls_policy_set_address_dnssec(), the TLSA records with
+// smtptls_policy_set_tlsa() and smtptls_policy_add_tlsa(). At other levels all
+// of this is left unused.
 struct smtptls_policy;
 
 // One SMTP connection on its way to TLS, and then in it.
@@ -253,6 +366,16 @@ struct smtptls_policy;
 // two processes may go on using it; the other may free it, which sends
 // nothing. What was learnt before TLS is forgotten when TLS begins.
 struct smtptls_session;
+
+// What a domain says of its own MX hosts: its MTA-STS policy (RFC 8461).
+// Looking up the TXT record, fetching the policy by HTTPS and keeping it are
+// yours; here both are read and judged.
+//
+// Of what is fetched and what was kept, the one just fetched holds; else a kept
+// one that is still current, whatever the DNS says; else none (RFC 8461
+// sections 3.3 and 5.1). Give that one to smtptls_policy_set_sts(), which
+// copies it. Only one thread may use an sts at a time.
+struct smtptls_sts;
 
 #ifdef __cplusplus
 extern "C" {
@@ -293,10 +416,38 @@ int smtptls_config_add_system_roots(struct smtptls_config *config);
 int smtptls_config_add_roots_file(struct smtptls_config *config,
                                   const char *file);
 
+// Trusts every certificate in the PEM files of a directory, as "openssl
+// rehash" fills one. They are read now, and not when a server is judged, so
+// that the program may give the directory up. SMTPTLS_ERR_FILE,
+// SMTPTLS_ERR_CERTIFICATE_PARSE.
+int smtptls_config_add_roots_dir(struct smtptls_config *config,
+                                 const char *directory);
+
 // Trusts every certificate in PEM text.
 int smtptls_config_add_roots_pem(struct smtptls_config *config,
                                  const void *pem,
                                  size_t len);
+
+// Adds certificate revocation lists from a file, in PEM or DER. They hold at
+// the levels that go by trust anchors, for every certificate of a chain whose
+// issuer has a list here; a list that has expired makes such a certificate
+// fail. DANE and fingerprints know no revocation. SMTPTLS_ERR_FILE,
+// SMTPTLS_ERR_CRL_PARSE.
+int smtptls_config_add_crl_file(struct smtptls_config *config,
+                                const char *file);
+
+// As smtptls_config_add_crl_file(), from memory.
+int smtptls_config_add_crl_pem(struct smtptls_config *config,
+                               const void *pem,
+                               size_t len);
+
+// Keeps the TLS sessions of clients with this many servers, in memory, so
+// that they can be resumed; 0, the default, keeps none. They are kept by host
+// and SNI, and a resumed one is judged anew: by the policy of its time, from
+// the chain that the first handshake saw. One that is refused is forgotten.
+// Any number of threads may share them; after fork() each process has its own.
+int smtptls_config_set_client_sessions(struct smtptls_config *config,
+                                       size_t servers);
 
 // Adds a certificate chain and its private key from PEM files; they may be
 // the same file, with key and certificates in any order. A client presents
@@ -331,12 +482,23 @@ int smtptls_error_alert(const struct smtptls_error *error);
 // What the policy lets a program do now, one of enum smtptls_action.
 int smtptls_error_action(const struct smtptls_error *error);
 
+// The enhanced status code (RFC 3463) for the deferral or the bounce, such as
+// "4.7.5"; NULL on a server, and where there is nothing to defer. Static.
+const char *smtptls_error_enhanced_status(const struct smtptls_error *error);
+
+// Whether it is worth trying later. False for NULL.
+bool smtptls_error_temporary(const struct smtptls_error *error);
+
 // The result type for an SMTP TLS report, one of enum smtptls_tlsrpt.
 int smtptls_error_tlsrpt(const struct smtptls_error *error);
 
 // The name of that result type, such as "certificate-expired", or NULL.
 // Static.
 const char *smtptls_error_tlsrpt_name(const struct smtptls_error *error);
+
+// The failure-reason-code for that report (RFC 8460 section 4.3.1), such as
+// "dane-no-match", or NULL. Static.
+const char *smtptls_error_tlsrpt_reason(const struct smtptls_error *error);
 
 // One line for logs and Received headers, such as "TLSv1.3 with cipher
 // TLS_AES_256_GCM_SHA384 (256 bits) key-exchange X25519MLKEM768".
@@ -361,17 +523,27 @@ const char *smtptls_info_server_name(const struct smtptls_info *info);
 // Whether an earlier TLS session was resumed.
 bool smtptls_info_resumed(const struct smtptls_info *info);
 
-// The level that was in force, one of enum smtptls_level.
+// The level that was in force, one of enum smtptls_level. It is not always the
+// one that was asked for: see smtptls_policy_effective_level().
 int smtptls_info_level(const struct smtptls_info *info);
 
-// How the peer was authenticated, one of enum smtptls_auth.
+// How the peer was authenticated, one of enum smtptls_auth. At the levels may
+// and encrypt, which ask for nothing, this is a fact for the log: an attacker
+// could have done without.
 int smtptls_info_auth(const struct smtptls_info *info);
+
+// Whether the policy demanded that the peer prove who it is, the peer did, and
+// it is the server of the destination. Under DANE with insecure MX records it
+// proved to be the host that an insecure answer named, and that is not enough
+// for this (RFC 7672 section 2.2.1).
+bool smtptls_info_secured(const struct smtptls_info *info);
 
 // Whether the peer sent a certificate.
 bool smtptls_info_certificate_present(const struct smtptls_info *info);
 
 // Whether the peer's certificate has a valid chain to a trust anchor,
-// whatever name it is for.
+// whatever name it is for; or whether a TLSA record or a fingerprint vouches
+// for it, where these are in force.
 bool smtptls_info_trusted(const struct smtptls_info *info);
 
 // Whether the peer's certificate is for an expected name, whoever signed it.
@@ -384,16 +556,37 @@ const char *smtptls_info_matched_name(const struct smtptls_info *info);
 // levels may and encrypt this is no error.
 const char *smtptls_info_doubt(const struct smtptls_info *info);
 
+// At which depth of the peer's chain the reason for that lies: 0 is its own
+// certificate, 1 that of the authority that signed it, and so on. The one
+// nearest to the peer's own counts. -1 if there is no doubt, or no such depth.
+int smtptls_info_doubt_depth(const struct smtptls_info *info);
+
+// The TLSA record that vouches for the peer, in presentation form such as
+// "3 1 1 0f1e...", or NULL.
+const char *smtptls_info_matched_tlsa(const struct smtptls_info *info);
+
+// At which depth of the peer's chain that record holds: 0 is its own
+// certificate. Where the authority's certificate is not in the chain, the
+// depth that it would have. -1 if there is no such record.
+int smtptls_info_tlsa_depth(const struct smtptls_info *info);
+
+// The fingerprint that vouches for the peer, such as "sha256:" and lower case
+// hex, or NULL.
+const char *smtptls_info_matched_fingerprint(const struct smtptls_info *info);
+
 // The DER of a certificate that the peer sent, the peer's own at index 0.
 // NULL past the last.
 const uint8_t *smtptls_info_peer_cert(const struct smtptls_info *info,
                                       size_t index,
                                       size_t *len);
 
-// The digest of the peer's certificate or public key, "sha256:" and lower
-// case hex, or NULL. of is one of enum smtptls_fingerprint_of.
+// The digest of the peer's certificate or public key: the algorithm, a colon
+// and lower case hex, such as "sha256:0f1e...". NULL if there is none. of is
+// one of enum smtptls_fingerprint_of, digest one of enum smtptls_digest. It is
+// made at the first call for that pair, and kept.
 const char *smtptls_info_peer_fingerprint(const struct smtptls_info *info,
-                                          int of);
+                                          int of,
+                                          int digest);
 
 // The subject of the peer's certificate as in RFC 4514, or NULL.
 const char *smtptls_info_peer_subject(const struct smtptls_info *info);
@@ -421,15 +614,103 @@ void smtptls_policy_free(struct smtptls_policy *policy);
 // until the next call on this policy.
 const struct smtptls_error *smtptls_policy_error(const struct smtptls_policy *policy);
 
-// Accepts a certificate for this name: a host name, an IP address, or
-// ".example.com" for any name below example.com. Names that were added take
-// the place of the session's host. SMTPTLS_ERR_ARGUMENT if it is no name.
+// Accepts a certificate for this name: a host name (also with letters that
+// are not ASCII), an IP address, or ".example.com" for any host below that
+// domain. Names that were added take the place of the session's host, and at
+// SMTPTLS_LEVEL_SECURE of the next hop's. At the DANE levels they are an
+// error: there the DNS names them. SMTPTLS_ERR_ARGUMENT if it is no name.
 int smtptls_policy_add_name(struct smtptls_policy *policy, const char *name);
 
 // The server name (SNI) that a client sends. By default it is the session's
-// host, if that is a host name. NULL sends none. SMTPTLS_ERR_ARGUMENT if it
-// is no host name.
+// host, if that is a host name. NULL sends none. Where DANE is in force it is
+// always the TLSA base domain (RFC 7672 section 8.1). SMTPTLS_ERR_ARGUMENT if
+// it is no host name.
 int smtptls_policy_set_sni(struct smtptls_policy *policy, const char *name);
+
+// Accepts a certificate by its fingerprint, at SMTPTLS_LEVEL_FINGERPRINT:
+// "sha256:" and hex digits of either case, with or without colons. Without an
+// algorithm, as in Postfix's tables, the length tells it. of is one of enum
+// smtptls_fingerprint_of. SMTPTLS_ERR_ARGUMENT if it is no fingerprint.
+int smtptls_policy_add_fingerprint(struct smtptls_policy *policy,
+                                   int of,
+                                   const char *digest);
+
+// The domain's MTA-STS policy (RFC 8461), if there is one that is current; NULL
+// takes it away. It raises the levels SMTPTLS_LEVEL_MAY and
+// SMTPTLS_LEVEL_ENCRYPT, and SMTPTLS_LEVEL_DANE where the domain has no secure
+// TLSA records; what DANE says it never outweighs. It is copied.
+// SMTPTLS_ERR_STATE if sts has no policy: smtptls_sts_parse() did not succeed.
+int smtptls_policy_set_sts(struct smtptls_policy *policy,
+                           const struct smtptls_sts *sts);
+
+// The message says "TLS-Required: No" (RFC 8689 section 3): TLS is tried, and
+// DANE and MTA-STS do not count. With always, nor does a stricter local level.
+// Leave it out for a message that came with REQUIRETLS.
+int smtptls_policy_set_tls_optional(struct smtptls_policy *policy,
+                                    bool always);
+
+// The level that holds for a client's session with this host, by all that is
+// known before it begins: one of enum smtptls_level. Or why there is to be no
+// session, a negative code whose error is in smtptls_policy_error(); the same
+// comes from smtptls_session_start(). SMTPTLS_ERR_DNSSEC,
+// SMTPTLS_ERR_DANE_REQUIRED, SMTPTLS_ERR_STS_MX, SMTPTLS_ERR_ARGUMENT.
+int smtptls_policy_effective_level(struct smtptls_policy *policy,
+                                   const char *host);
+
+// The domain that mail is for, where its CNAMEs lead if that is another name
+// (else NULL), and whether its MX records are secure: mx is one of enum
+// smtptls_dnssec, SMTPTLS_DNSSEC_NONE if no MX lookup was made, as for a
+// configured relay. At SMTPTLS_LEVEL_SECURE a certificate for the domain, or
+// for any host below it, is accepted; at the DANE levels one for the domain,
+// if its MX records are secure (RFC 7672 section 3.2.2).
+// SMTPTLS_ERR_ARGUMENT if one of them is no name.
+int smtptls_policy_set_next_hop(struct smtptls_policy *policy,
+                                const char *name,
+                                const char *expanded,
+                                int mx);
+
+// Whether the server's addresses are secure, one of enum smtptls_dnssec. One
+// of A and AAAA is enough for that.
+int smtptls_policy_set_address_dnssec(struct smtptls_policy *policy,
+                                      int status);
+
+// Whether the answer to the lookup of TLSA records is secure, one of enum
+// smtptls_dnssec, and for which base domain it was made (RFC 7672 section
+// 2.2.3); NULL is the session's host. The DANE levels need this, but where the
+// lookup cannot be made: below insecure MX or address records, and for an IP
+// address. SMTPTLS_ERR_ARGUMENT if base is no name.
+int smtptls_policy_set_tlsa(struct smtptls_policy *policy,
+                            const char *base,
+                            int status);
+
+// Adds a TLSA record (RFC 6698), as the DNS has it: 1 if it is usable (RFC 7671
+// section 5, RFC 7672 section 3.1), 0 if it is kept as unusable, or a negative
+// code. One that is unusable counts all the same: it says that the domain has
+// TLS. data, the certificate association data, is copied.
+int smtptls_policy_add_tlsa(struct smtptls_policy *policy,
+                            uint8_t usage,
+                            uint8_t selector,
+                            uint8_t matching,
+                            const void *data,
+                            size_t len);
+
+// As smtptls_policy_add_tlsa(), from the wire form of its RDATA.
+// SMTPTLS_ERR_ARGUMENT if that is shorter than its three fixed octets.
+int smtptls_policy_add_tlsa_rdata(struct smtptls_policy *policy,
+                                  const void *rdata,
+                                  size_t len);
+
+// As smtptls_policy_add_tlsa(), from the presentation form (RFC 6698 section
+// 2.2): three numbers, then hex digits of either case with blanks anywhere
+// between. SMTPTLS_ERR_ARGUMENT if it is something else.
+int smtptls_policy_add_tlsa_text(struct smtptls_policy *policy,
+                                 const char *text);
+
+// Under DANE-TA also looks at the common name, of a certificate that has no
+// subjectAltName (RFC 7672 section 3.2.3). Off by default, and never done
+// otherwise (RFC 9525 section 2).
+int smtptls_policy_allow_common_names(struct smtptls_policy *policy,
+                                      bool allow);
 
 // A new client session to a server. host is the name that the policy is
 // about, in mail routing the MX host. A NULL policy is SMTPTLS_LEVEL_VERIFY.
@@ -442,8 +723,9 @@ struct smtptls_session *smtptls_session_client(struct smtptls_config *config,
 
 // A new server session. A NULL policy is SMTPTLS_LEVEL_MAY: STARTTLS is
 // offered and not required, as RFC 3207 section 4 asks of the MX hosts of a
-// domain. SMTPTLS_LEVEL_ENCRYPT requires it. NULL when config is NULL, or
-// when it cannot be frozen: smtptls_config_freeze() says why.
+// domain. SMTPTLS_LEVEL_ENCRYPT requires it, SMTPTLS_LEVEL_NONE does not offer
+// it. NULL when config is NULL, or when it cannot be frozen:
+// smtptls_config_freeze() says why.
 struct smtptls_session *smtptls_session_server(struct smtptls_config *config,
                                                const struct smtptls_policy *policy);
 
@@ -525,7 +807,8 @@ int smtptls_session_refuse(struct smtptls_session *session);
 
 // Goes on although the policy is not met: the peer is not who it should be.
 // A client must say EHLO next. SMTPTLS_ERR_STATE unless
-// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
+// smtptls_session_start() has just failed over the peer's certificate: with a
+// code from SMTPTLS_ERR_CERT_INVALID to SMTPTLS_ERR_DANE_MISMATCH.
 int smtptls_session_insecure_continue(struct smtptls_session *session);
 
 // Tells the peer that nothing more will be sent. how is one of enum
@@ -607,9 +890,94 @@ bool smtptls_session_is_truncated(const struct smtptls_session *session);
 // as the session.
 const struct smtptls_info *smtptls_session_info(const struct smtptls_session *session);
 
+// What belongs into an SMTP TLS report (RFC 8460), one result for each index
+// from 0: one of enum smtptls_tlsrpt, and SMTPTLS_TLSRPT_NONE past the last.
+// A session that succeeded may have some too: what would have failed under an
+// MTA-STS policy in mode testing, and TLSA records that are all unusable.
+// Types are not exclusive (RFC 8460 section 4.3). *reason is the
+// failure-reason-code, such as "dane-no-match"; static, and NULL past the
+// last. reason may be NULL.
+int smtptls_session_report(const struct smtptls_session *session,
+                           size_t index,
+                           const char **reason);
+
+// Whether a message with REQUIRETLS may be sent through this session (RFC 8689
+// section 4.2.1), SMTPTLS_OK or SMTPTLS_ERR_REQUIRETLS. It may if TLS is up;
+// if the server is one that secure MX records or an MTA-STS policy name, or
+// that the program was told to use (see smtptls_policy_set_next_hop()); if its
+// certificate was verified by a trust chain or by DANE; and if it offered
+// REQUIRETLS in its reply to the EHLO inside TLS, which is for you to say.
+//
+// The session goes on as before, whatever this returns. On an error,
+// smtptls_session_error() is about this call until another one fails, and its
+// smtptls_error_enhanced_status() is for the bounce if there is no other
+// server to try: "5.7.30" where REQUIRETLS is not offered, "5.7.10" where the
+// session is not good enough. Say QUIT and try the next server; other messages
+// may go first. A bounce itself, with an empty return path, may be sent all
+// the same.
+int smtptls_session_check_requiretls(struct smtptls_session *session,
+                                     bool offered);
+
 // Why the last call that failed did so, or NULL if none has. Valid until the
 // next call on the session that fails.
 const struct smtptls_error *smtptls_session_error(const struct smtptls_session *session);
+
+// A new sts, without a policy. NULL only when out of memory.
+struct smtptls_sts *smtptls_sts_new(void);
+
+// Frees an sts. A policy that it was given to keeps a copy. NULL is fine.
+void smtptls_sts_free(struct smtptls_sts *sts);
+
+// Why the last smtptls_sts_parse() or smtptls_sts_record() failed, or NULL if
+// it did not. Valid until the next of them on this sts.
+const struct smtptls_error *smtptls_sts_error(const struct smtptls_sts *sts);
+
+// Reads the text of a policy (RFC 8461 section 3.2), with lines that end in
+// CRLF or LF. Of keys that stand twice the first counts, but of "mx"; unknown
+// ones are passed over. SMTPTLS_ERR_STS_INVALID if it cannot be used; then a
+// policy that was read before stays.
+int smtptls_sts_parse(struct smtptls_sts *sts, const void *text, size_t len);
+
+// What the policy demands, one of enum smtptls_sts_mode. SMTPTLS_STS_NONE
+// without a policy.
+int smtptls_sts_mode(const struct smtptls_sts *sts);
+
+// For how many seconds after it was fetched the policy may be used: at most a
+// year.
+uint64_t smtptls_sts_max_age(const struct smtptls_sts *sts);
+
+// A pattern for MX hosts, in lower case: a host name, or "*." before a domain.
+// NULL past the last. Valid until the next smtptls_sts_parse() on this sts.
+const char *smtptls_sts_mx(const struct smtptls_sts *sts, size_t index);
+
+// Whether a pattern fits this MX host (RFC 8461 section 4.1): "*." stands for
+// exactly one label.
+bool smtptls_sts_matches(const struct smtptls_sts *sts, const char *host);
+
+// Whether the policy may still be used, by times in seconds since 1970. A
+// policy from the future may.
+bool smtptls_sts_is_current(const struct smtptls_sts *sts,
+                            uint64_t fetched,
+                            uint64_t now);
+
+// Whether it is time to fetch the policy again, so that it does not run out
+// unseen (RFC 8461 section 3.3): after a day, or after half of its time if that
+// is shorter. False without a policy: there is nothing to renew.
+bool smtptls_sts_needs_refresh(const struct smtptls_sts *sts,
+                               uint64_t fetched,
+                               uint64_t now);
+
+// Finds the one record for MTA-STS among the TXT records of
+// "_mta-sts.<domain>", each with its strings joined (RFC 8461 section 3.1).
+// Returns 1, and at *id what changes when the policy changes; it belongs to
+// sts until the next call of this function. 0 and NULL if no record is for
+// MTA-STS. SMTPTLS_ERR_STS_INVALID if there are several, or a malformed one,
+// which means the same to a sender: no policy is discovered, and a kept one
+// stays valid. id may be NULL.
+int smtptls_sts_record(struct smtptls_sts *sts,
+                       const char *const *records,
+                       size_t count,
+                       const char **id);
 
 // The name of a code, such as "SMTPTLS_ERR_CERT_NAME". Never NULL, static;
 // the names never change, so they are safe to log, match and count.
@@ -625,6 +993,14 @@ const char *smtptls_level_name(int level);
 
 // The level of that name, or SMTPTLS_ERR_ARGUMENT.
 int smtptls_level_from_name(const char *name);
+
+// The name of a way to authenticate a peer, such as "dane-ta", or NULL.
+// Static.
+const char *smtptls_auth_name(int auth);
+
+// The one of enum smtptls_dnssec of that name, such as "secure", or
+// SMTPTLS_ERR_ARGUMENT.
+int smtptls_dnssec_from_name(const char *name);
 
 // The version of the library in use, such as "0.1.0". Static.
 const char *smtptls_version(void);

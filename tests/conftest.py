@@ -106,6 +106,7 @@ class Sent(subprocess.CompletedProcess[str]):
         super().__init__(argv, returncode, stdout, stderr)
         lines = stdout.splitlines()
         self.tls = next((line[5:] for line in lines if line.startswith("tls: ")), None)
+        self.peer = next((line[6:] for line in lines if line.startswith("peer: ")), None)
         self.sent = next((line[6:] for line in lines if line.startswith("sent: ")), None)
         errors = [line for line in stderr.splitlines() if line.startswith("error: ")]
         found = self.ERROR.match(errors[0]) if len(errors) == 1 else None
@@ -140,10 +141,11 @@ def run_send(
     message: bytes = MESSAGE,
     which: str = "send",
     prefix: Sequence[str] = (),
+    flags: Sequence[str] = (),
 ) -> Sent:
     """Run `send` (or, with which="upgrade", `upgrade`) to its end; None leaves a flag out.
 
-    `prefix` goes before the program, as for strace. A run that outlasts its own --timeout fails.
+    `prefix` goes before the program, as for strace; `flags` are further ones, as they stand. A run that outlasts its own --timeout fails.
     """
     argv = [*prefix, *program(language, which), "--host", host, "--port", str(port)]
     argv += ["--from", sender, "--to", to]
@@ -154,6 +156,7 @@ def run_send(
             argv += [flag, str(value)]
     if lmtp:
         argv.append("--lmtp")
+    argv += flags
     limit = (30 if timeout is None else timeout) + DEADLINE
     try:
         done = subprocess.run(argv, check=False, input=message, capture_output=True, timeout=limit)

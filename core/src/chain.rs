@@ -11,10 +11,10 @@ use crate::error::Failure;
 use crate::info::Auth;
 use crate::name::Name;
 use crate::outcome::Stage;
-use crate::path::{Path, WEBPKI_MOST, of_authorities, walk};
+use crate::path::{Path, of_authorities, walk};
 use crate::tlsa::Tlsa;
 use crate::tlsrpt::Report;
-use crate::x509::{Certificate, Skeleton, rsa_bits};
+use crate::x509::{Certificate, SHORTEST_RSA, Skeleton, rsa_bits};
 use crate::{Code, Level, Policy, Tlsrpt};
 
 /// What a configuration trusts, and with what it checks.
@@ -106,13 +106,13 @@ pub(crate) fn judge(
         _ => authorized(chain, &demand.names, trust),
     };
     if let Some(bits) =
-        Skeleton::parse(leaf).and_then(|leaf| rsa_bits(leaf.public_key)).filter(|bits| *bits < 2048)
+        Skeleton::parse(leaf).and_then(|leaf| rsa_bits(leaf.public_key)).filter(|bits| *bits < SHORTEST_RSA)
     {
         // RFC 9325 section 4.5: too weak for its signatures to prove anything.
         let message =
             format!("the peer's certificate cannot be used: its RSA key has {bits} bits, fewer than 2048");
         let failure =
-            Failure::new(Code::CertInvalid, message).reported(Tlsrpt::ValidationFailure, "weak-key");
+            Failure::new(Code::CertInvalid, message).reported(Tlsrpt::ValidationFailure, c"weak-key");
         facts.distrust.get_or_insert(Fault { failure, depth: 0 });
     }
     facts
@@ -177,34 +177,12 @@ fn distrust(end_entity: &EndEntityCert<'_>, chain: &[CertificateDer<'_>], trust:
         webpki::Error::CaUsedAsEndEntity if is_anchor(leaf, anchors) => None,
         error => {
             let path = walk(chain, anchors, algorithms);
-            if lists.is_empty() && is_long_and_sound(end_entity, &path, trust) {
+            if lists.is_empty() && path.is_long_and_sound(end_entity, algorithms, now) {
                 return None;
             }
             Some(untrusted(&error, &path, lists))
         }
     }
-}
-
-/// A path of more intermediates than webpki takes: its lower part is webpki's, with the certificate above it as the
-/// anchor, and its upper part is checked link by link.
-fn is_long_and_sound(end_entity: &EndEntityCert<'_>, path: &Path<'_>, trust: Trust<'_>) -> bool {
-    const TOP: usize = WEBPKI_MOST + 1;
-    let Some(top) = path.links.get(TOP) else { return false };
-    let Ok(anchor) = webpki::anchor_from_trusted_cert(top.der) else { return false };
-    let below: Vec<_> = path.links[1..TOP].iter().map(|link| link.der.clone()).collect();
-    let usage = KeyUsage::server_auth();
-    path.upper_part_is_sound(TOP, trust.now)
-        && end_entity
-            .verify_for_usage(
-                trust.algorithms,
-                &[anchor],
-                &below,
-                trust.now,
-                usage,
-                None,
-                Some(&of_authorities),
-            )
-            .is_ok()
 }
 
 /// An anchor is a name and a key (RFC 5280 section 6.1.1).
@@ -223,6 +201,9 @@ pub(crate) fn untrusted(error: &webpki::Error, path: &Path<'_>, lists: &[&CertRe
     let whose = whose(depth, path);
     let new = |code: Code, what: String| Failure::new(code, format!("{whose} {what}"));
     let failure = match error {
+        UnknownIssuer | InvalidSignatureForPublicKey if path.short_key.is_some() => {
+            short_key(&whose, path.short_key.unwrap_or_default())
+        }
         CertExpired { time, not_after } => {
             let ago = time.as_secs().saturating_sub(not_after.as_secs());
             new(Code::CertTime, format!("expired {} ago", span(ago)))
@@ -231,7 +212,7 @@ pub(crate) fn untrusted(error: &webpki::Error, path: &Path<'_>, lists: &[&CertRe
             let ahead = not_before.as_secs().saturating_sub(time.as_secs());
             // RFC 8460 has no type for it but the general one.
             new(Code::CertTime, format!("is valid only in {}", span(ahead)))
-                .reported(Tlsrpt::ValidationFailure, "certificate-not-yet-valid")
+                .reported(Tlsrpt::ValidationFailure, c"certificate-not-yet-valid")
         }
         UnknownIssuer => {
             let issuer = path.links.get(depth).map(|link| link.certificate.issuer()).unwrap_or_default();
@@ -241,16 +222,16 @@ pub(crate) fn untrusted(error: &webpki::Error, path: &Path<'_>, lists: &[&CertRe
         CaUsedAsEndEntity => {
             let what = "is that of an authority, and it is not among the trust anchors";
             new(Code::CertUntrusted, what.to_string())
-                .reported(Tlsrpt::CertificateNotTrusted, "authority-as-server")
+                .reported(Tlsrpt::CertificateNotTrusted, c"authority-as-server")
         }
         InvalidSignatureForPublicKey => {
             let what = "has no chain to a trust anchor: its signature is not its issuer's";
             new(Code::CertUntrusted, what.to_string())
-                .reported(Tlsrpt::CertificateNotTrusted, "bad-signature")
+                .reported(Tlsrpt::CertificateNotTrusted, c"bad-signature")
         }
         NameConstraintViolation | PathLenConstraintViolated | EndEntityUsedAsCa => {
             let what = format!("makes a chain that is not allowed: {}", describe(error));
-            new(Code::CertUntrusted, what).reported(Tlsrpt::CertificateNotTrusted, "constraint-violated")
+            new(Code::CertUntrusted, what).reported(Tlsrpt::CertificateNotTrusted, c"constraint-violated")
         }
         CertRevoked => new(Code::CertRevoked, "has been revoked".to_string()),
         CrlExpired { time, next_update } => {
@@ -264,6 +245,11 @@ pub(crate) fn untrusted(error: &webpki::Error, path: &Path<'_>, lists: &[&CertRe
         error => new(Code::CertInvalid, format!("cannot be used: {}", describe(error))),
     };
     Fault { failure, depth }
+}
+
+fn short_key(whose: &str, bits: usize) -> Failure {
+    let message = format!("{whose} cannot be used: its RSA key has {bits} bits, fewer than {SHORTEST_RSA}");
+    Failure::new(Code::CertInvalid, message).reported(Tlsrpt::ValidationFailure, c"weak-key")
 }
 
 fn whose(depth: usize, path: &Path<'_>) -> String {
@@ -319,7 +305,7 @@ fn describe(error: &webpki::Error) -> String {
         EndEntityUsedAsCa => "it is used as an authority's and is none",
         RequiredEkuNotFoundContext(_) => "it is not for servers",
         UnsupportedSignatureAlgorithmContext(_) | UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            "it, or one above it, is signed with an algorithm that is too old or unknown, such as SHA-1"
+            "it is signed with an algorithm that is too old or unknown, such as SHA-1"
         }
         MaximumPathBuildCallsExceeded | MaximumPathDepthExceeded | MaximumSignatureChecksExceeded => {
             "its chain takes more steps to check than are allowed"

@@ -6,7 +6,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use crate::chain::{Facts, Fault, Trust, common_name, matched, readable, untrusted};
 use crate::demand::Demand;
 use crate::error::Failure;
-use crate::path::{of_authorities, walk};
+use crate::path::{Path, of_authorities, walk};
 use crate::tlsa::Tlsa;
 use crate::x509::{Certificate, Skeleton, contents};
 use crate::{Code, Tlsrpt};
@@ -16,6 +16,13 @@ struct Candidate<'a> {
     record: &'a Tlsa,
     /// How many authorities it allows below itself.
     path_length: Option<usize>,
+}
+
+impl Candidate<'_> {
+    /// webpki asks an anchor for no path length.
+    fn allows(&self, below: usize) -> bool {
+        self.path_length.is_none_or(|most| below <= most)
+    }
 }
 
 /// Judges by the records of `demand`, all of them usable: one that matches is enough (RFC 7672 section 3.2). The
@@ -51,12 +58,20 @@ pub(crate) fn judge(
         matched_name = common_name(leaf, &demand.names);
         mismatch = mismatch.filter(|_| matched_name.is_none());
     }
-    let (distrust, matched_tlsa) = match vouched(&end_entity, chain, &candidates, &anchors, trust) {
-        Ok((record, depth)) => (None, Some((record, depth))),
-        Err(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey) => {
-            (Some(Fault { failure: no_match(demand), depth: 0 }), None)
+    let found = vouched(&end_entity, chain, &candidates, &anchors, trust).or_else(|error| {
+        let path = walk(chain, &anchors, trust.algorithms);
+        // Where the anchor would be, if it were in the chain.
+        let (depth, candidate) = (path.links.len(), path.anchor.and_then(|n| candidates.get(n)));
+        match candidate.filter(|one| one.allows(depth.saturating_sub(1))) {
+            Some(one) if path.is_long_and_sound(&end_entity, trust.algorithms, trust.now) => {
+                Ok((one.record.clone(), depth))
+            }
+            _ => Err(untrusted_by(&error, demand, &path)),
         }
-        Err(error) => (Some(untrusted(&error, &walk(chain, &anchors, trust.algorithms), &[])), None),
+    });
+    let (distrust, matched_tlsa) = match found {
+        Ok(found) => (None, Some(found)),
+        Err(fault) => (Some(fault), None),
     };
     Facts { present: true, distrust, matched_name, mismatch, matched_tlsa, ..Facts::default() }
 }
@@ -115,12 +130,10 @@ fn vouched(
 ) -> Result<(Tlsa, usize), webpki::Error> {
     let found =
         |path: &VerifiedPath<'_>| anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
-    // webpki asks an anchor for no path length.
     let allowed = |path: &VerifiedPath<'_>| {
         of_authorities(path)?;
         let below = path.intermediate_certificates().count();
-        let candidate = found(path).and_then(|n| candidates.get(n));
-        match candidate.is_some_and(|one| one.path_length.is_none_or(|most| below <= most)) {
+        match found(path).and_then(|n| candidates.get(n)).is_some_and(|one| one.allows(below)) {
             true => Ok(()),
             false => Err(webpki::Error::PathLenConstraintViolated),
         }
@@ -141,6 +154,20 @@ fn vouched(
     }
 }
 
+/// What leads to none of the records' authorities matches none of them.
+fn untrusted_by(error: &webpki::Error, demand: &Demand, path: &Path<'_>) -> Fault {
+    use webpki::Error::*;
+    let unchecked = path.short_key.is_some()
+        || matches!(
+            error,
+            UnsupportedSignatureAlgorithmContext(_) | UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        );
+    match path.anchor.is_some() || unchecked {
+        true => untrusted(error, path, &[]),
+        false => Fault { failure: no_match(demand), depth: 0 },
+    }
+}
+
 fn no_match(demand: &Demand) -> Failure {
     const MOST: usize = 4;
     let mut records: Vec<_> = demand.tlsa.iter().take(MOST).map(abridged).collect();
@@ -152,7 +179,7 @@ fn no_match(demand: &Demand) -> Failure {
         false => "",
     };
     let message = format!("no TLSA record matches the peer's certificates: {}{hint}", records.join(", "));
-    Failure::new(Code::DaneMismatch, message).reported(Tlsrpt::CertificateNotTrusted, "dane-no-match")
+    Failure::new(Code::DaneMismatch, message).reported(Tlsrpt::CertificateNotTrusted, c"dane-no-match")
 }
 
 /// The record, with no more of its data than tells it from others.

@@ -13,6 +13,8 @@
 //! | the local level is encrypt | encrypt |
 //! | otherwise | may; under MTA-STS testing what would have failed is reported |
 
+use std::ffi::CStr;
+
 use pki_types::ServerName;
 
 use crate::error::Failure;
@@ -131,7 +133,7 @@ fn dane(policy: &Policy, host: &str, demand: &mut Demand) -> Result<bool, Failur
     }
     let usable = Tlsa::strongest(&policy.tlsa);
     if usable.is_empty() {
-        const REASON: &str = "all-TLSA-records-unusable";
+        const REASON: &CStr = c"all-TLSA-records-unusable";
         let why = policy.tlsa.iter().find_map(Tlsa::unusable).unwrap_or_default();
         if only {
             let failure = required(&format!("none is usable, the first one since {why}"));

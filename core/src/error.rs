@@ -1,5 +1,6 @@
 //! Why something failed: code, message, errno, alert, action, status code and report.
 
+use std::ffi::CStr;
 use std::fmt::Write as _;
 use std::io;
 
@@ -16,7 +17,7 @@ pub struct Error {
     os: Option<i32>,
     alert: Option<u8>,
     action: Action,
-    status: &'static str,
+    status: &'static CStr,
     report: Option<Report>,
 }
 
@@ -61,12 +62,18 @@ impl Error {
     /// The enhanced status code (RFC 3463) for the deferral or the bounce, such as `4.7.5`; nothing on a server,
     /// and where there is nothing to defer.
     pub fn enhanced_status(&self) -> Option<&'static str> {
+        self.c_enhanced_status().and_then(|status| status.to_str().ok())
+    }
+
+    /// The same for C.
+    #[doc(hidden)]
+    pub fn c_enhanced_status(&self) -> Option<&'static CStr> {
         Some(self.status).filter(|status| !status.is_empty())
     }
 
     /// Whether it is worth trying later.
     pub fn is_temporary(&self) -> bool {
-        !self.status.starts_with('5')
+        !self.status.to_bytes().starts_with(b"5")
     }
 
     /// The result type for an SMTP TLS report (RFC 8460), if this belongs in one.
@@ -74,9 +81,14 @@ impl Error {
         self.report.map(|report| report.kind)
     }
 
+    /// What a report says of it.
+    pub fn report(&self) -> Option<Report> {
+        self.report
+    }
+
     /// The `failure-reason-code` for that report, such as `dane-no-match`.
     pub fn tlsrpt_reason(&self) -> Option<&'static str> {
-        self.report.map(|report| report.reason)
+        self.report.map(|report| report.reason())
     }
 }
 
@@ -90,7 +102,7 @@ pub(crate) struct Failure {
     /// Only where it differs from what `outcome` says.
     pub report: Option<Report>,
     /// Only where it differs from what `outcome` says.
-    pub status: Option<&'static str>,
+    pub status: Option<&'static CStr>,
 }
 
 impl Failure {
@@ -99,7 +111,7 @@ impl Failure {
     }
 
     /// The failure, to be reported as another kind or for another reason than its code says.
-    pub fn reported(self, kind: Tlsrpt, reason: &'static str) -> Failure {
+    pub fn reported(self, kind: Tlsrpt, reason: &'static CStr) -> Failure {
         Failure { report: Some(Report { kind, reason }), ..self }
     }
 
@@ -128,7 +140,7 @@ impl Failure {
         let client = role == Role::Client;
         Error {
             action: decide(role, level, stage, self.code, usable),
-            status: if client { self.status.unwrap_or(outcome(self.code, stage).status) } else { "" },
+            status: if client { self.status.unwrap_or(outcome(self.code, stage).status) } else { c"" },
             report: self.report(stage).filter(|_| client),
             code: self.code,
             message: self.message,

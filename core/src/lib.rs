@@ -25,7 +25,7 @@
 //! | `level`, `policy`, `name`, `fingerprint`, `dnssec`, `tlsa`, `sts` | what we demand |
 //! | `demand` | what that comes to for a host: precedence, effective level |
 //! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `provider` | who we are and whom we trust |
-//! | `verifier`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
+//! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
 //! | `tls`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
@@ -69,6 +69,7 @@ mod sts;
 mod tls;
 mod tlsa;
 mod tlsrpt;
+mod verdict;
 mod verifier;
 mod x509;
 

@@ -23,8 +23,8 @@ fn the_rules_of_the_table() {
         let plaintext = |action| matches!(action, Action::Continue | Action::Reconnect);
         let agreed = matches!(row.code, Code::NotWanted | Code::NotRequested);
         assert!(agreed || !plaintext(row.strict), "{row:?}");
-        assert_eq!(row.tlsrpt.is_some(), !row.reason.is_empty(), "{row:?}");
-        assert!(row.code == Code::RequireTls || !row.status.starts_with('5'), "{row:?}");
+        assert_eq!(row.tlsrpt.is_some(), !row.reason.to_bytes().is_empty(), "{row:?}");
+        assert!(row.code == Code::RequireTls || !row.status.to_bytes().starts_with(b"5"), "{row:?}");
     }
 }
 
@@ -52,7 +52,10 @@ fn page() -> String {
                 names.join(", ")
             }
         };
-        let report = row.tlsrpt.map(|kind| format!("{}: {}", kind.name(), row.reason)).unwrap_or_default();
+        let report = row
+            .tlsrpt
+            .map(|kind| format!("{}: {}", kind.name(), row.reason.to_str().unwrap()))
+            .unwrap_or_default();
         writeln!(
             text,
             "| {} | `{}` | {} | {stage} | {} | {} | {} | {report} |",
@@ -61,7 +64,7 @@ fn page() -> String {
             row.code.text(),
             row.lax.name(),
             row.strict.name(),
-            row.status,
+            row.status.to_str().unwrap(),
         )
         .unwrap();
     }

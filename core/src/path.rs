@@ -4,16 +4,16 @@
 use pki_types::{
     CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime,
 };
-use webpki::{CertRevocationList, RawPublicKeyEntity, VerifiedPath};
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath};
 
-use crate::x509::{Certificate, Skeleton, contents};
+use crate::x509::{Certificate, SHORTEST_RSA, Skeleton, contents, rsa_bits};
 
 /// Bounds for what a peer can make us do: no real chain comes near.
 const MOST_LINKS: usize = 32;
 const MOST_SIGNATURES: usize = 64;
 
 /// How many certificates webpki takes between the leaf and the anchor.
-pub(crate) const WEBPKI_MOST: usize = 6;
+const WEBPKI_MOST: usize = 6;
 
 /// A certificate of the path.
 pub(crate) struct Link<'a> {
@@ -25,8 +25,11 @@ pub(crate) struct Link<'a> {
 /// The path from the leaf upwards, as far as it goes.
 pub(crate) struct Path<'a> {
     pub links: Vec<Link<'a>>,
-    /// The last link is signed by an anchor.
-    pub anchored: bool,
+    /// Which anchor signed the last link.
+    pub anchor: Option<usize>,
+    /// The bits of the RSA key of the last link, if it is too short for a signature of its to be checked (RFC 9325
+    /// section 4.5), so that the path ends there.
+    pub short_key: Option<usize>,
 }
 
 /// Follows issuers from the first certificate, through the others in whatever order they came, to an anchor.
@@ -35,7 +38,7 @@ pub(crate) fn walk<'a>(
     anchors: &[TrustAnchor<'_>],
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> Path<'a> {
-    let mut path = Path { links: Vec::new(), anchored: false };
+    let mut path = Path { links: Vec::new(), anchor: None, short_key: None };
     let mut signatures = 0;
     let mut next = chain.first();
     while let Some(der) = next.take() {
@@ -47,12 +50,11 @@ pub(crate) fn walk<'a>(
             signatures += 1;
             signatures <= MOST_SIGNATURES && is_signed(&skeleton, key, algorithms)
         };
-        path.anchored = anchors
-            .iter()
-            .filter(|anchor| Some(anchor.subject.as_ref()) == issuer)
-            .any(|anchor| signed_by(&webpki::spki_for_anchor(anchor)));
+        path.anchor = anchors.iter().position(|anchor| {
+            Some(anchor.subject.as_ref()) == issuer && signed_by(&webpki::spki_for_anchor(anchor))
+        });
         let above = chain.iter().find(|other| {
-            !path.anchored
+            path.anchor.is_none()
                 && path.links.len() < MOST_LINKS
                 && *other != der
                 && !path.links.iter().any(|link| link.der == *other)
@@ -60,7 +62,17 @@ pub(crate) fn walk<'a>(
                     other.subject == skeleton.issuer && signed_by(&other.public_key.into())
                 })
         });
+        let named = chain.iter().filter(|other| *other != der).find_map(|other| {
+            let above = Skeleton::parse(other).filter(|above| above.subject == skeleton.issuer)?;
+            let bits = rsa_bits(above.public_key).filter(|bits| *bits < SHORTEST_RSA)?;
+            Some((other, above, bits))
+        });
+        let ends = path.anchor.is_none() && above.is_none();
         path.links.push(Link { der, certificate, skeleton });
+        if let (true, Some((der, skeleton, bits))) = (ends, named) {
+            path.links.extend(Certificate::parse(der).map(|certificate| Link { der, certificate, skeleton }));
+            path.short_key = Some(bits);
+        }
         next = above;
     }
     path
@@ -114,11 +126,13 @@ impl Path<'_> {
             CertNotValidYet { not_before, .. } => first(&|_, one| one.dates().0 == not_before.as_secs()),
             EndEntityUsedAsCa => first(&|depth, one| depth > 0 && !one.is_authority()),
             // One that breaks off at a wrong signature looks the same as one without an issuer.
-            UnknownIssuer | InvalidSignatureForPublicKey => Some(last),
+            UnknownIssuer
+            | InvalidSignatureForPublicKey
+            | UnsupportedSignatureAlgorithmContext(_)
+            | UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Some(last),
             PathLenConstraintViolated => {
                 first(&|depth, one| one.path_length().is_some_and(|most| depth > most + 1))
             }
-            NameConstraintViolation => first(&|depth, one| depth > 0 && one.has_name_constraints()),
             RequiredEkuNotFoundContext(_) => first(&|_, one| !one.is_for_servers()),
             CertRevoked => self.links.iter().position(|link| link.is_revoked(lists)),
             _ => None,
@@ -126,11 +140,30 @@ impl Path<'_> {
         depth.unwrap_or(0)
     }
 
-    /// The part of a long path that webpki does not see: from `below` upwards to an anchor. What webpki refuses is
-    /// refused here (RFC 5280 section 6.1); what it would have to understand is, too.
-    pub fn upper_part_is_sound(&self, below: usize, now: UnixTime) -> bool {
+    /// Whether a path of more intermediates than webpki takes is good: its lower part by webpki, with the certificate
+    /// above it as the anchor, and its upper part link by link.
+    pub fn is_long_and_sound(
+        &self,
+        end_entity: &EndEntityCert<'_>,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+        now: UnixTime,
+    ) -> bool {
+        const TOP: usize = WEBPKI_MOST + 1;
+        let Some(top) = self.links.get(TOP) else { return false };
+        let Ok(anchor) = webpki::anchor_from_trusted_cert(top.der) else { return false };
+        let below: Vec<_> = self.links[1..TOP].iter().map(|link| link.der.clone()).collect();
+        let usage = KeyUsage::server_auth();
+        self.upper_part_is_sound(TOP, now)
+            && end_entity
+                .verify_for_usage(algorithms, &[anchor], &below, now, usage, None, Some(&of_authorities))
+                .is_ok()
+    }
+
+    /// From `below` upwards to an anchor. What webpki refuses is refused here (RFC 5280 section 6.1); what it would
+    /// have to understand is, too.
+    fn upper_part_is_sound(&self, below: usize, now: UnixTime) -> bool {
         let now = now.as_secs();
-        self.anchored
+        self.anchor.is_some()
             && self.links.iter().enumerate().skip(below).all(|(depth, link)| {
                 let one = &link.certificate;
                 let (begins, ends) = one.dates();

@@ -1,5 +1,7 @@
 //! REQUIRETLS (RFC 8689): may a message that asks for it go through this session?
 
+use std::ffi::CStr;
+
 use crate::error::Failure;
 use crate::info::Auth;
 use crate::outcome::Stage;
@@ -7,7 +9,7 @@ use crate::session::Session;
 use crate::{Code, Error, Role};
 
 /// No TLS, or none that is good enough: "Encryption needed" (RFC 5248, RFC 8689 section 4.2.1).
-const ENCRYPTION_NEEDED: &str = "5.7.10";
+const ENCRYPTION_NEEDED: &CStr = c"5.7.10";
 
 impl Session {
     /// Whether a message with REQUIRETLS may be sent through this session (RFC 8689 section 4.2.1): TLS is up;
@@ -19,7 +21,7 @@ impl Session {
     /// error's enhanced status code is for the bounce: 5.7.30 where REQUIRETLS is not offered, 5.7.10 where the
     /// session is not good enough. A bounce itself, with an empty return path, may be sent all the same.
     pub fn check_requiretls(&self, offered: bool) -> Result<(), Error> {
-        let unmet = |status: Option<&'static str>, message: &str| {
+        let unmet = |status: Option<&'static CStr>, message: &str| {
             let message = format!("REQUIRETLS cannot be kept: {message}");
             let failure = Failure { status, ..Failure::new(Code::RequireTls, message) };
             Err(failure.judge(Role::Client, self.level(), Stage::Secured, false))

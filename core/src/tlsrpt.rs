@@ -84,8 +84,24 @@ impl Tlsrpt {
 /// One result for a report: types are not exclusive (RFC 8460 section 4.3), so a session may have several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Report {
+    pub(crate) kind: Tlsrpt,
+    pub(crate) reason: &'static CStr,
+}
+
+impl Report {
     /// The result type.
-    pub kind: Tlsrpt,
+    pub fn kind(&self) -> Tlsrpt {
+        self.kind
+    }
+
     /// The `failure-reason-code`, such as `dane-no-match`.
-    pub reason: &'static str,
+    pub fn reason(&self) -> &'static str {
+        self.reason.to_str().unwrap_or_default()
+    }
+
+    /// The same for C.
+    #[doc(hidden)]
+    pub fn c_reason(&self) -> &'static CStr {
+        self.reason
+    }
 }

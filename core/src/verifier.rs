@@ -14,7 +14,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use webpki::RawPublicKeyEntity;
 
-use crate::x509::{Skeleton, rsa_bits, rsa_numbers};
+use crate::x509::{SHORTEST_RSA, Skeleton, rsa_bits, rsa_numbers};
 
 /// One object for all sessions of a configuration: rustls resumes a session only under the same one.
 pub(crate) struct Verifier {
@@ -49,8 +49,7 @@ fn is_signed_with_short_key(
     message: &[u8],
     signed: &DigitallySignedStruct,
 ) -> bool {
-    const SHORTEST: usize = 512;
-    let short = rsa_bits(key).is_some_and(|bits| (SHORTEST..2048).contains(&bits));
+    let short = rsa_bits(key).is_some_and(|bits| (512..SHORTEST_RSA).contains(&bits));
     let Some((modulus, exponent)) = rsa_numbers(key).filter(|_| short) else { return false };
     let numbers = (BigUint::from_bytes_be(&modulus), BigUint::from_bytes_be(&exponent));
     let Ok(key) = RsaPublicKey::new(numbers.0, numbers.1) else { return false };

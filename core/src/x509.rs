@@ -11,10 +11,12 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 const NAME_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.30");
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
-const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+
+/// RFC 9325 section 4.5: the fewest bits of an RSA key whose signatures prove anything.
+pub(crate) const SHORTEST_RSA: usize = 2048;
 
 /// The parts of a certificate as they stand in it, each with its tag and length, and none of them understood.
 /// So it can be had of a certificate whose dates, names or extensions make no sense.
@@ -164,7 +166,7 @@ impl Certificate {
     pub fn is_for_servers(&self) -> bool {
         match self.extension(EXTENDED_KEY_USAGE).map(ExtendedKeyUsage::from_der) {
             None => true,
-            Some(Ok(purposes)) => purposes.0.iter().any(|oid| [SERVER_AUTH, ANY_PURPOSE].contains(oid)),
+            Some(Ok(purposes)) => purposes.0.contains(&SERVER_AUTH),
             Some(Err(_)) => false,
         }
     }

@@ -211,6 +211,34 @@ fn limits_of_the_authority() {
     assert!(verdict(&[limited.tlsa(0, 1)], &leaf).starts_with("CERT_UNTRUSTED"));
 }
 
+/// More authorities than usual between the leaf and that of the record.
+#[test]
+fn long_chains_below_an_authority() {
+    for most in [None, Some(9), Some(8)] {
+        let root = Authority::new_with("DANE Root", |params| {
+            if let Some(most) = most {
+                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(most));
+            }
+        });
+        let mut above = vec![root.child("Top")];
+        for n in 0..8 {
+            above.push(above[n].child(&format!("Below {n}")));
+        }
+        let mut behind: Vec<_> = above.iter().rev().collect();
+        let leaf = above[8].leaf(&[HOST]).with(&behind);
+        behind.push(&root);
+        let with_root = above[8].leaf(&[HOST]).with(&behind);
+        let want = if most == Some(8) { "CERT_INVALID 0 validation-failure" } else { "dane-ta 10" };
+        assert_eq!(verdict(&[root.tlsa(0, 0)], &leaf), want, "{most:?}");
+        assert_eq!(verdict(&[root.tlsa(0, 1)], &with_root), want, "{most:?}");
+        assert_eq!(verdict(&[root.tlsa(1, 0)], &leaf), "dane-ta 10", "a key has no limits");
+        assert_eq!(
+            verdict(&[Authority::new("DANE Root").tlsa(1, 0)], &leaf).split(' ').next(),
+            Some("DANE_MISMATCH")
+        );
+    }
+}
+
 /// R7671-5.2.2-1, R7671-5.2.3-1: a whole certificate or key in the DNS; and a cross-signed authority in the chain.
 #[test]
 fn what_is_only_in_the_dns() {
@@ -379,8 +407,8 @@ fn unusable_records() {
         result.unwrap();
         assert_eq!(session.info().unwrap().level(), Level::Encrypt);
         assert!(!session.info().unwrap().secured());
-        assert_eq!(session.reports()[0].kind, Tlsrpt::TlsaInvalid);
-        assert_eq!(session.reports()[0].reason, "all-TLSA-records-unusable");
+        assert_eq!(session.reports()[0].kind(), Tlsrpt::TlsaInvalid);
+        assert_eq!(session.reports()[0].reason(), "all-TLSA-records-unusable");
         // Beside a usable one it changes nothing.
         assert_eq!(verdict(&[record.clone(), good.clone()], &leaf), "dane-ee 0", "{record}");
         assert_eq!(verdict(&[record.clone(), zeros(3, 1, 1)], &leaf), NO_MATCH, "{record}");

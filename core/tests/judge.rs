@@ -198,3 +198,25 @@ fn several_key_pairs() {
         }
     }
 }
+
+/// A chain without a handshake comes to the same verdict.
+#[test]
+fn offline() {
+    let other = Authority::new("Other Root");
+    for (leaf, names) in
+        [(authority().leaf(&[HOST]), HOST), (other.leaf(&[HOST]), HOST), (authority().leaf(&["a.test"]), "")]
+    {
+        for level in &BARE_LEVELS {
+            let policy = Policy::new(*level);
+            let (session, result) = meet(&trusting(), &policy, HOST, &leaf);
+            let judged = trusting().judge(&policy, HOST, &[&leaf.der]);
+            assert_eq!(judged.as_ref().err(), result.as_ref().err(), "{names}");
+            assert_eq!(judged.unwrap_or(Auth::None), session.info().unwrap().auth());
+        }
+    }
+    let nobody = Config::builder().freeze().unwrap();
+    let verify = Policy::new(Level::Verify);
+    assert_eq!(nobody.judge(&verify, HOST, &[]).unwrap_err().code(), Code::NoRoots);
+    assert_eq!(trusting().judge(&verify, HOST, &[]).unwrap_err().code(), Code::CertInvalid);
+    assert_eq!(trusting().judge(&verify, HOST, &[b"no certificate"]).unwrap_err().code(), Code::CertInvalid);
+}

@@ -201,8 +201,9 @@ fn enforce_asks_for_the_mx_host() {
 fn testing_delivers_and_reports() {
     let stranger = Authority::new("Stranger");
     let bad = stranger.leaf_with(&["other.test"], expired);
-    let kinds =
-        |session: &Session| -> Vec<_> { session.reports().iter().map(|report| report.kind.name()).collect() };
+    let kinds = |session: &Session| -> Vec<_> {
+        session.reports().iter().map(|report| report.kind().name()).collect()
+    };
     for (mode, mx, leaf, want) in [
         ("testing", MX, authority().leaf(&[MX]), &[][..]),
         ("testing", "mx9.example.test", authority().leaf(&[MX]), &["validation-failure"]),

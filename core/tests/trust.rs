@@ -115,7 +115,7 @@ fn failures_and_their_depth() {
         (at(&below_narrow, &[&narrow]), "CERT_UNTRUSTED 2"),
         (at(&no_ca, &[]), "CERT_UNTRUSTED 1"),
         (at(&mute, &[]), "CERT_UNTRUSTED 1"),
-        (at(&limited, &[]), "CERT_UNTRUSTED 1"),
+        (at(&limited, &[]), "CERT_UNTRUSTED 0"),
         (at(&allowed, &[]), "ok"),
     ] {
         let (session, result) = meet(&config, &Policy::new(Level::Verify), HOST, &chain);

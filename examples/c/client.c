@@ -1,4 +1,4 @@
-/* A client's half of SMTP (RFC 5321) and LMTP (RFC 2033), and the flags; see client.h. */
+/* A client's half of SMTP (RFC 5321) and LMTP (RFC 2033); see client.h. */
 
 #include "client.h"
 
@@ -86,11 +86,19 @@ int wanted(struct wire *wire, int code, int reply, const char *what)
 
 void refuse(struct wire *wire, struct smtptls_session *session, int code)
 {
-    if (code == SMTPTLS_ERR_CERT_INVALID || code == SMTPTLS_ERR_CERT_TIME || code == SMTPTLS_ERR_CERT_UNTRUSTED ||
-        code == SMTPTLS_ERR_CERT_NAME || code == SMTPTLS_ERR_NOT_OFFERED || code == SMTPTLS_ERR_REFUSED) {
+    /* TLS is up and the verdict is bad, whatever it is called; or TLS did not begin, and the server said so. */
+    if (smtptls_session_is_tls(session) || code == SMTPTLS_ERR_NOT_OFFERED || code == SMTPTLS_ERR_REFUSED) {
         smtptls_session_refuse(session);
         wire_linger(wire);
     }
+}
+
+void show_tls(const struct smtptls_session *session)
+{
+    const struct smtptls_info *info = smtptls_session_info(session);
+    printf("tls: %s\n", smtptls_info_summary(info));
+    printf("peer: level=%s auth=%s secured=%s\n", smtptls_level_name(smtptls_info_level(info)),
+           smtptls_auth_name(smtptls_info_auth(info)), smtptls_info_secured(info) ? "yes" : "no");
 }
 
 const char *offers(const char *hello, const char *keyword)
@@ -210,136 +218,4 @@ int deliver(struct wire *wire, const struct options *options, const char *messag
     printf("sent: %s\n", escape(wire->reply));
     leave(wire);
     return SMTPTLS_OK;
-}
-
-/* -- flags ----------------------------------------------------------------------------------------------------- */
-
-static int usage(const char *program, const char *wrong, const char *what)
-{
-    fprintf(stderr,
-            "%s: %s %s\nusage: %s --host H --port N --from A --to B [--name NAME] [--level may|encrypt|verify]\n"
-            "       [--ca FILE|system] [--sni NAME|none] [--timeout S] [--user U --password P] [--lmtp] < message\n",
-            program, wrong, what, program);
-    return 2;
-}
-
-/* An address becomes part of a command, so it must not be able to end the command. */
-static bool is_address(const char *text)
-{
-    size_t length = strlen(text);
-    for (size_t i = 0; i < length; i++)
-        if (text[i] < ' ' || text[i] > '~' || text[i] == '<' || text[i] == '>')
-            return false;
-    return length <= 1000;
-}
-
-static int parse_options(int argc, char **argv, struct options *options)
-{
-    struct options *o = options;
-    const char *level = "verify", *timeout = "30";
-    struct {
-        const char *flag, **value;
-    } flags[] = {
-        {"--host", &o->host}, {"--port", &o->port}, {"--from", &o->from}, {"--to", &o->to},
-        {"--name", &o->name}, {"--ca", &o->ca},     {"--sni", &o->sni},   {"--user", &o->user},
-        {"--password", &o->password}, {"--level", &level}, {"--timeout", &timeout},
-    };
-    size_t count = sizeof flags / sizeof *flags;
-    memset(o, 0, sizeof *o);
-    for (int i = 1; i < argc; i++) {
-        size_t n = 0;
-        while (n < count && strcmp(argv[i], flags[n].flag) != 0)
-            n++;
-        if (strcmp(argv[i], "--lmtp") == 0)
-            o->protocol = SMTPTLS_PROTOCOL_LMTP;
-        else if (n == count)
-            return usage(argv[0], "there is no flag", argv[i]);
-        else if (i + 1 == argc)
-            return usage(argv[0], "a value must follow", argv[i]);
-        else
-            *flags[n].value = argv[++i];
-    }
-    for (size_t n = 0; n < 4; n++)
-        if (!*flags[n].value)
-            return usage(argv[0], "missing:", flags[n].flag);
-    if ((o->level = smtptls_level_from_name(level)) < 0)
-        return usage(argv[0], "there is no level", level);
-    if ((o->timeout = milliseconds(timeout)) == 0)
-        return usage(argv[0], "no number of seconds:", timeout);
-    if (strspn(o->port, "0123456789") != strlen(o->port) || atol(o->port) < 1 || atol(o->port) > 65535)
-        return usage(argv[0], "no port:", o->port);
-    if (!is_address(o->from) || !is_address(o->to))
-        return usage(argv[0], "no address:", is_address(o->from) ? o->to : o->from);
-    if (!o->user != !o->password)
-        return usage(argv[0], "missing:", o->user ? "--password" : "--user");
-    /* A password is for a server that has proved who it is, and for no other. */
-    if (o->user && o->level != SMTPTLS_LEVEL_VERIFY)
-        return usage(argv[0], "--user needs", "--level verify");
-    if (!o->name)
-        o->name = o->host;
-    if (o->ca && strcmp(o->ca, "system") == 0)
-        o->ca = NULL;
-    return 0;
-}
-
-static int make_config(const struct options *options, struct smtptls_config **config, struct smtptls_policy **policy)
-{
-    *config = smtptls_config_new();
-    *policy = smtptls_policy_new(options->level);
-    if (options->ca)
-        smtptls_config_add_roots_file(*config, options->ca);
-    /* The other levels judge no certificate, so a system without a trust store can have them too. */
-    else if (options->level == SMTPTLS_LEVEL_VERIFY)
-        smtptls_config_add_system_roots(*config);
-    /* Fails with the code of the first call that failed. */
-    if (smtptls_config_freeze(*config) < 0)
-        return complain_about(smtptls_config_error(*config));
-    if (options->sni) {
-        const char *name = strcmp(options->sni, "none") == 0 ? NULL : options->sni;
-        if (smtptls_policy_set_sni(*policy, name) < 0)
-            return complain_about(smtptls_policy_error(*policy));
-    }
-    return SMTPTLS_OK;
-}
-
-static char *read_message(size_t *length)
-{
-    size_t size = 64 * 1024;
-    char *message = malloc(size);
-    *length = 0;
-    while (message) {
-        *length += fread(message + *length, 1, size - *length, stdin);
-        if (*length < size)
-            break;
-        char *larger = realloc(message, size *= 2);
-        if (!larger)
-            free(message);
-        message = larger;
-    }
-    if (message && !ferror(stdin))
-        return message;
-    free(message);
-    complain(SMTPTLS_ERR_IO, SMTPTLS_ACTION_FAIL, NULL, "standard input cannot be read");
-    return NULL;
-}
-
-int run(int argc, char **argv, send_function *send_message)
-{
-    struct options options;
-    struct smtptls_config *config;
-    struct smtptls_policy *policy;
-    size_t length;
-    int wrong = parse_options(argc, argv, &options);
-    if (wrong)
-        return wrong;
-    char *message = read_message(&length);
-    if (!message)
-        return 1;
-    int code = make_config(&options, &config, &policy);
-    if (code == SMTPTLS_OK)
-        code = send_message(&options, config, policy, message, length);
-    smtptls_policy_free(policy);
-    smtptls_config_free(config);
-    free(message);
-    return code == SMTPTLS_OK ? 0 : 1;
 }

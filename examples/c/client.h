@@ -1,27 +1,15 @@
-/* A client's half of SMTP and LMTP, and the flags: what send and upgrade share. */
+/* A client's half of SMTP and LMTP: what send and upgrade share. */
 
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "flags.h"
 #include "wire.h"
-
-/* The flags of send and upgrade. */
-struct options {
-    const char *host, *port, *from, *to;
-    const char *name;     /* expected in the certificate; the host unless it is given */
-    const char *ca, *sni; /* NULL: the system's store; the name */
-    const char *user, *password;
-    int level, protocol;
-    uint32_t timeout; /* milliseconds */
-};
-
-typedef int send_function(const struct options *options, struct smtptls_config *config,
-                          const struct smtptls_policy *policy, const char *message, size_t length);
-/* What main does: reads the flags and the message, makes configuration and policy, and gives the exit status. */
-int run(int argc, char **argv, send_function *send_message);
 
 /* After a failed start: QUIT at once, where the server can still hear it (RFC 3207 section 4.1). */
 void refuse(struct wire *wire, struct smtptls_session *session, int code);
+/* Prints the lines `tls: ` and `peer: ` of a session that has TLS. */
+void show_tls(const struct smtptls_session *session);
 
 /* All below but offers() and leave() return a negative code after they have complained. */
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static int send_message(const struct options *options, struct smtptls_config *config,
-                        const struct smtptls_policy *policy, const char *message, size_t length)
+                        struct smtptls_policy *policy, const char *message, size_t length)
 {
     struct wire wire = {.by = now() + options->timeout, .action = SMTPTLS_ACTION_NEXT_HOST};
     wire.fd = wire_connect(options->host, options->port, wire.by);
@@ -20,10 +20,10 @@ static int send_message(const struct options *options, struct smtptls_config *co
     int code = smtptls_session_start(session, SMTPTLS_FROM_GREETING, 0);
     const struct smtptls_error *error = smtptls_session_error(session);
     if (code == SMTPTLS_OK) {
-        printf("tls: %s\n", smtptls_info_summary(smtptls_session_info(session)));
+        show_tls(session);
         wire.tls = session;
     } else if (smtptls_error_action(error) == SMTPTLS_ACTION_CONTINUE) {
-        /* Plaintext, which only level `may` allows; the connection is as good as it was. */
+        /* Plaintext, which only the levels `none` and `may` allow; the connection is as good as it was. */
         printf("tls: none\n");
         code = SMTPTLS_OK;
     } else {

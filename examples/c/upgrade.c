@@ -27,6 +27,13 @@ static int say_hello(struct wire *wire, const struct options *options)
     return wanted(wire, 250, code, verb);
 }
 
+/* Whether a start failed before a byte was sent: the policy, or what the DNS says, forbids it. */
+static bool is_unsent(int code)
+{
+    return code == SMTPTLS_ERR_ARGUMENT || code == SMTPTLS_ERR_NO_ROOTS || code == SMTPTLS_ERR_DNSSEC ||
+           code == SMTPTLS_ERR_DANE_REQUIRED || code == SMTPTLS_ERR_STS_MX;
+}
+
 /* STARTTLS on a connection where EHLO is done. Afterwards the wire has TLS, or the policy is content without. */
 static int starttls(struct wire *wire, const struct options *options, struct smtptls_config *config,
                     const struct smtptls_policy *policy)
@@ -46,7 +53,10 @@ static int starttls(struct wire *wire, const struct options *options, struct smt
         code = SMTPTLS_OK;
     } else {
         complain_about(error);
-        refuse(wire, session, code);
+        if (is_unsent(code))
+            leave(wire);
+        else
+            refuse(wire, session, code);
     }
     smtptls_session_free(session);
     return code;
@@ -54,32 +64,38 @@ static int starttls(struct wire *wire, const struct options *options, struct smt
 
 /* From the greeting to the EHLO that counts. */
 static int begin(struct wire *wire, const struct options *options, struct smtptls_config *config,
-                 const struct smtptls_policy *policy)
+                 struct smtptls_policy *policy)
 {
     int code = wanted(wire, 220, read_reply(wire), "the greeting");
     if (code < 0 || (code = say_hello(wire, options)) < 0)
         return code;
-    if (!offers(wire->reply, "STARTTLS")) {
-        if (options->level != SMTPTLS_LEVEL_MAY) {
-            complain(SMTPTLS_ERR_NOT_OFFERED, SMTPTLS_ACTION_NEXT_HOST, "starttls-not-supported",
-                     "the server does not offer STARTTLS");
-            leave(wire);
-            return SMTPTLS_ERR_NOT_OFFERED;
-        }
-    } else if ((code = starttls(wire, options, config, policy)) < 0) {
-        return code;
+    /* Not the level that was asked for: DANE and MTA-STS may make another of it, or there is to be no session. */
+    int level = smtptls_policy_effective_level(policy, options->name);
+    if (level < 0) {
+        complain_about(smtptls_policy_error(policy));
+        leave(wire);
+        return level;
     }
+    bool offered = offers(wire->reply, "STARTTLS") != NULL;
+    if (!offered && level > SMTPTLS_LEVEL_MAY) {
+        complain(SMTPTLS_ERR_NOT_OFFERED, SMTPTLS_ACTION_NEXT_HOST, "starttls-not-supported",
+                 "the server does not offer STARTTLS");
+        leave(wire);
+        return SMTPTLS_ERR_NOT_OFFERED;
+    }
+    if (offered && level != SMTPTLS_LEVEL_NONE && (code = starttls(wire, options, config, policy)) < 0)
+        return code;
     if (!wire->tls) {
         printf("tls: none\n");
         return SMTPTLS_OK;
     }
-    printf("tls: %s\n", smtptls_info_summary(smtptls_session_info(wire->tls)));
+    show_tls(wire->tls);
     /* RFC 3207 section 4.2: what was learnt before TLS is forgotten. */
     return say_hello(wire, options);
 }
 
 static int send_message(const struct options *options, struct smtptls_config *config,
-                        const struct smtptls_policy *policy, const char *message, size_t length)
+                        struct smtptls_policy *policy, const char *message, size_t length)
 {
     struct wire wire = {.by = now() + options->timeout, .action = SMTPTLS_ACTION_NEXT_HOST};
     wire.fd = wire_connect(options->host, options->port, wire.by);

@@ -1,11 +1,10 @@
-"""What send and upgrade share: their flags, a client's half of SMTP, and the line that tells of a failure."""
+"""What send and upgrade share: a client's half of SMTP, and the lines that tell how it went."""
 
 from __future__ import annotations
 
 import argparse
 import base64
 import contextlib
-import math
 import re
 import socket
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import smtptls
+from options import parse
 from smtptls import Action, Code
 
 # Bounds, so that no server can fill the memory.
@@ -37,62 +37,14 @@ def main(program: str, deliver: Callable[[argparse.Namespace, bytes], None]) -> 
     return 0
 
 
-def parse(program: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(program, allow_abbrev=False)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", required=True, type=port)
-    parser.add_argument("--from", required=True, type=address, dest="sender")
-    parser.add_argument("--to", required=True, type=address)
-    parser.add_argument("--name", help="the name in the server's certificate; default: the host")
-    parser.add_argument("--level", choices=[level.label for level in smtptls.Level], default="verify")
-    parser.add_argument("--ca", default="system", help="a PEM file of authorities to trust, or system")
-    parser.add_argument("--sni", help="the name to send in the TLS handshake, or none; default: the name")
-    parser.add_argument("--timeout", type=seconds, default=30.0, help="for the whole")
-    parser.add_argument("--user")
-    parser.add_argument("--password")
-    parser.add_argument("--lmtp", action="store_true")
-    options = parser.parse_args()
-    if (options.user is None) != (options.password is None):
-        parser.error("--user and --password go together")
-    if options.user is not None and options.level != "verify":
-        parser.error("--user needs --level verify: a password is for a server that has proved who it is")
-    options.name = options.name or options.host
-    options.protocol = smtptls.Protocol.LMTP if options.lmtp else smtptls.Protocol.SMTP
-    return options
-
-
-def port(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:
-        raise ValueError
-    return int(text)
-
-
-def address(text: str) -> str:
-    """An address becomes part of a command, so it must not be able to end the command."""
-    if not re.fullmatch(r"[ -;=?-~]*", text):
-        raise ValueError
-    return text
-
-
-def seconds(text: str) -> float:
-    if not 0 < (limit := float(text)) < math.inf:
-        raise ValueError
-    return limit
-
-
-def make_config(options: argparse.Namespace) -> smtptls.Config:
-    """Whom we trust. A mail program makes this once, when it starts."""
-    if options.ca != "system":
-        return smtptls.Config(roots=[options.ca])
-    # The other levels judge no certificate, so a system without a trust store can have them too.
-    return smtptls.Config(system_roots=options.level == "verify")
-
-
-def make_policy(options: argparse.Namespace) -> smtptls.Policy:
-    """What we demand of this server. A mail program makes one for each destination."""
-    if options.sni is None:
-        return smtptls.Policy(options.level)
-    return smtptls.Policy(options.level, sni=None if options.sni == "none" else options.sni)
+def tell_tls(info: smtptls.Info | None) -> None:
+    """Print what TLS came out as, and who the server proved to be."""
+    if info is None:
+        print("tls: none")
+        return
+    print(f"tls: {info.summary}")
+    secured = "yes" if info.secured else "no"
+    print(f"peer: level={info.level.label} auth={info.auth.label} secured={secured}")
 
 
 def connect(options: argparse.Namespace) -> socket.socket:
@@ -107,9 +59,17 @@ def connect(options: argparse.Namespace) -> socket.socket:
     return connection
 
 
+def is_unsent(error: smtptls.Error) -> bool:
+    """Whether a session failed before a byte was sent: the policy, or what the DNS says, forbids it."""
+    return isinstance(error, (smtptls.ConfigError, smtptls.PolicyError))
+
+
 def refuse(session: smtptls.Session, connection: socket.socket, error: smtptls.Error, by: float) -> None:
-    """RFC 3207 section 4.1: QUIT at once, where the server can still hear it."""
-    if not isinstance(error, (smtptls.CertificateError, smtptls.StarttlsUnavailable)):
+    """RFC 3207 section 4.1: QUIT at once, where the server can still hear it.
+
+    TLS is up and the verdict is bad, or TLS did not begin and the server said so.
+    """
+    if not session.is_tls and error.code not in (Code.NOT_OFFERED, Code.REFUSED):
         return
     with contextlib.suppress(OSError):
         session.refuse()

@@ -8,11 +8,12 @@ import time
 
 import mail
 import smtptls
+from options import make_config, make_policy
 
 
 def deliver(options: argparse.Namespace, message: bytes) -> None:
-    config = mail.make_config(options)
-    policy = mail.make_policy(options)
+    config = make_config(options)
+    policy = make_policy(options)
     by = time.monotonic() + options.timeout
     with mail.connect(options) as connection:
         session = smtptls.Session.client(config, policy, options.name, connection, protocol=options.protocol)
@@ -20,17 +21,13 @@ def deliver(options: argparse.Namespace, message: bytes) -> None:
         try:
             session.start(smtptls.Entry.GREETING)
         except smtptls.Error as error:
-            # Plaintext, which only level may allows; the connection is as good as it was.
+            # Plaintext, which only levels none and may allow; the connection is as good as it was.
             if error.action is not smtptls.Action.CONTINUE:
                 mail.refuse(session, connection, error, by)
                 raise
         hello = session.reply or ""
-        if session.is_tls and session.info:
-            print(f"tls: {session.info.summary}")
-            client = mail.Client(session, by)
-        else:
-            print("tls: none")
-            client = mail.Client(connection, by)
+        mail.tell_tls(session.info)
+        client = mail.Client(session if session.is_tls else connection, by)
         reply = client.deliver(options, hello, message)
         print(f"sent: {reply.escaped}")
 

@@ -12,20 +12,27 @@ import time
 
 import mail
 import smtptls
+from options import make_config, make_policy
+from smtptls import Level
 
 
 def deliver(options: argparse.Namespace, message: bytes) -> None:
-    config = mail.make_config(options)
+    config = make_config(options)
+    policy = make_policy(options)
     by = time.monotonic() + options.timeout
     with mail.connect(options) as connection:
         client = mail.Client(connection, by)
         client.wanted(220, "the greeting", client.reply())
         hello = say_hello(client, options, config)
-        if "STARTTLS" in mail.keywords(hello):
-            session = starttls(options, config, connection, client)
-        elif options.level == "may":
-            session = None
-        else:
+        try:
+            level = policy.effective_level(options.name)
+        except smtptls.Error:
+            client.leave()
+            raise
+        session = None
+        if level > Level.NONE and "STARTTLS" in mail.keywords(hello):
+            session = starttls(options, config, policy, connection, client)
+        elif level > Level.MAY:
             client.leave()
             raise smtptls.Error(
                 smtptls.Code.NOT_OFFERED,
@@ -33,13 +40,11 @@ def deliver(options: argparse.Namespace, message: bytes) -> None:
                 action=smtptls.Action.NEXT_HOST,
                 tlsrpt="starttls-not-supported",
             )
-        if session and session.info:
-            print(f"tls: {session.info.summary}")
+        mail.tell_tls(session.info if session else None)
+        if session:
             # RFC 3207 section 4.2: what was learnt before TLS is forgotten.
             client = mail.Client(session, by)
             hello = say_hello(client, options, config)
-        else:
-            print("tls: none")
         reply = client.deliver(options, hello, message)
         print(f"sent: {reply.escaped}")
 
@@ -56,10 +61,13 @@ def say_hello(client: mail.Client, options: argparse.Namespace, config: smtptls.
 
 
 def starttls(
-    options: argparse.Namespace, config: smtptls.Config, connection: socket.socket, client: mail.Client
+    options: argparse.Namespace,
+    config: smtptls.Config,
+    policy: smtptls.Policy,
+    connection: socket.socket,
+    client: mail.Client,
 ) -> smtptls.Session | None:
     """STARTTLS on a connection where EHLO is done: TLS, or None if the policy is content without."""
-    policy = mail.make_policy(options)
     session = smtptls.Session.client(config, policy, options.name, connection, protocol=options.protocol)
     session.set_deadline(mail.left(client.by))
     try:
@@ -69,7 +77,10 @@ def starttls(
         # The server refused, and the connection is as good as it was.
         if error.action is smtptls.Action.CONTINUE:
             return None
-        mail.refuse(session, connection, error, client.by)
+        if mail.is_unsent(error):
+            client.leave()
+        else:
+            mail.refuse(session, connection, error, client.by)
         raise
     return session
 

@@ -84,12 +84,32 @@ pub(crate) unsafe fn free<T>(pointer: *mut T) {
 ///
 /// It is NULL, or ends with a NUL, and does not change during the call.
 pub(crate) unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Error> {
+    // SAFETY: as the caller of this function vouches.
+    let text = unsafe { any_string(pointer, what) }?;
+    text.to_str().map_err(|_| Error::local(Code::Argument, format!("{what} is not UTF-8")))
+}
+
+/// A string argument that may be NULL.
+///
+/// # Safety
+///
+/// As for `string`.
+pub(crate) unsafe fn optional<'a>(pointer: *const c_char, what: &str) -> Result<Option<&'a str>, Error> {
+    // SAFETY: as the caller of this function vouches.
+    if pointer.is_null() { Ok(None) } else { unsafe { string(pointer, what) }.map(Some) }
+}
+
+/// A string argument of any bytes.
+///
+/// # Safety
+///
+/// As for `string`.
+unsafe fn any_string<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr, Error> {
     if pointer.is_null() {
         return Err(Error::local(Code::Argument, format!("{what} is NULL")));
     }
     // SAFETY: not NULL, and as the caller of this function vouches.
-    let text = unsafe { CStr::from_ptr(pointer) };
-    text.to_str().map_err(|_| Error::local(Code::Argument, format!("{what} is not UTF-8")))
+    Ok(unsafe { CStr::from_ptr(pointer) })
 }
 
 /// A path argument, which may be of any bytes.
@@ -98,12 +118,35 @@ pub(crate) unsafe fn string<'a>(pointer: *const c_char, what: &str) -> Result<&'
 ///
 /// As for `string`.
 pub(crate) unsafe fn path<'a>(pointer: *const c_char, what: &str) -> Result<&'a Path, Error> {
-    if pointer.is_null() {
-        return Err(Error::local(Code::Argument, format!("{what} is NULL")));
-    }
-    // SAFETY: not NULL, and as the caller of this function vouches.
-    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    // SAFETY: as the caller of this function vouches.
+    let bytes = unsafe { any_string(pointer, what) }?.to_bytes();
     Ok(Path::new(OsStr::from_bytes(bytes)))
+}
+
+/// Strings of any bytes from the DNS. What is not UTF-8 there becomes U+FFFD, which nothing accepts.
+///
+/// # Safety
+///
+/// `count` pointers can be read at `pointer`, each as for `string`, or `count` is 0.
+pub(crate) unsafe fn strings(
+    pointer: *const *const c_char,
+    count: usize,
+    what: &str,
+) -> Result<Vec<String>, Error> {
+    const MOST: usize = isize::MAX as usize / size_of::<*const c_char>();
+    let pointers = match (pointer.is_null(), count) {
+        (_, 0) => &[][..],
+        (true, _) => return Err(Error::local(Code::Argument, format!("{what} is NULL"))),
+        (false, _) if count > MOST => return too_long(what),
+        // SAFETY: not NULL, no longer than an object can be, and as the caller of this function vouches.
+        (false, _) => unsafe { std::slice::from_raw_parts(pointer, count) },
+    };
+    let string = |pointer: &*const c_char| {
+        // SAFETY: as the caller of this function vouches.
+        let text = unsafe { any_string(*pointer, &format!("one of {what}")) }?;
+        Ok(text.to_string_lossy().into_owned())
+    };
+    pointers.iter().map(string).collect()
 }
 
 /// Bytes to read. NULL is fine if there are none.

@@ -175,6 +175,24 @@ pub unsafe extern "C" fn smtptls_config_add_roots_file(
     }
 }
 
+/// Trusts every certificate in the PEM files of a directory, as "openssl
+/// rehash" fills one. They are read now, and not when a server is judged, so
+/// that the program may give the directory up. SMTPTLS_ERR_FILE,
+/// SMTPTLS_ERR_CERTIFICATE_PARSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_add_roots_dir(
+    config: *mut smtptls_config,
+    directory: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and a string that ends with NUL.
+    unsafe {
+        change(config, |builder| {
+            let directory = path(directory, "directory")?;
+            builder.add_roots_directory(directory).map(drop)
+        })
+    }
+}
+
 /// Trusts every certificate in PEM text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_config_add_roots_pem(
@@ -187,6 +205,60 @@ pub unsafe extern "C" fn smtptls_config_add_roots_pem(
         change(config, |builder| {
             let pem = bytes(pem, len, "pem")?;
             builder.add_roots_pem(pem).map(drop)
+        })
+    }
+}
+
+/// Adds certificate revocation lists from a file, in PEM or DER. They hold at
+/// the levels that go by trust anchors, for every certificate of a chain whose
+/// issuer has a list here; a list that has expired makes such a certificate
+/// fail. DANE and fingerprints know no revocation. SMTPTLS_ERR_FILE,
+/// SMTPTLS_ERR_CRL_PARSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_add_crl_file(
+    config: *mut smtptls_config,
+    file: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and a string that ends with NUL.
+    unsafe {
+        change(config, |builder| {
+            let file = path(file, "file")?;
+            builder.add_crl_file(file).map(drop)
+        })
+    }
+}
+
+/// As smtptls_config_add_crl_file(), from memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_add_crl_pem(
+    config: *mut smtptls_config,
+    pem: *const c_void,
+    len: usize,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and len bytes at pem.
+    unsafe {
+        change(config, |builder| {
+            let pem = bytes(pem, len, "pem")?;
+            builder.add_crl_pem(pem).map(drop)
+        })
+    }
+}
+
+/// Keeps the TLS sessions of clients with this many servers, in memory, so
+/// that they can be resumed; 0, the default, keeps none. They are kept by host
+/// and SNI, and a resumed one is judged anew: by the policy of its time, from
+/// the chain that the first handshake saw. One that is refused is forgotten.
+/// Any number of threads may share them; after fork() each process has its own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_set_client_sessions(
+    config: *mut smtptls_config,
+    servers: usize,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed.
+    unsafe {
+        change(config, |builder| {
+            builder.client_sessions(servers);
+            Ok(())
         })
     }
 }

@@ -1,6 +1,6 @@
 //! smtptls_error: why something failed.
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 
 use smtptls_core::{Error, Tlsrpt};
 
@@ -54,6 +54,22 @@ pub unsafe extern "C" fn smtptls_error_action(error: *const smtptls_error) -> c_
     unsafe { shared(error) }.map_or(0, |error| error.error.action().number())
 }
 
+/// The enhanced status code (RFC 3463) for the deferral or the bounce, such as
+/// "4.7.5"; NULL on a server, and where there is nothing to defer. Static.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_error_enhanced_status(error: *const smtptls_error) -> *const c_char {
+    // SAFETY: the header asks for NULL or an error of this library.
+    let status = unsafe { shared(error) }.and_then(|error| error.error.c_enhanced_status());
+    status.map_or(std::ptr::null(), CStr::as_ptr)
+}
+
+/// Whether it is worth trying later. False for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_error_temporary(error: *const smtptls_error) -> bool {
+    // SAFETY: the header asks for NULL or an error of this library.
+    unsafe { shared(error) }.is_some_and(|error| error.error.is_temporary())
+}
+
 /// The result type for an SMTP TLS report, one of enum smtptls_tlsrpt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_error_tlsrpt(error: *const smtptls_error) -> c_int {
@@ -68,4 +84,13 @@ pub unsafe extern "C" fn smtptls_error_tlsrpt_name(error: *const smtptls_error) 
     // SAFETY: the header asks for NULL or an error of this library.
     let tlsrpt = unsafe { shared(error) }.and_then(|error| error.error.tlsrpt());
     tlsrpt.map_or(std::ptr::null(), |tlsrpt| tlsrpt.c_name().as_ptr())
+}
+
+/// The failure-reason-code for that report (RFC 8460 section 4.3.1), such as
+/// "dane-no-match", or NULL. Static.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_error_tlsrpt_reason(error: *const smtptls_error) -> *const c_char {
+    // SAFETY: the header asks for NULL or an error of this library.
+    let report = unsafe { shared(error) }.and_then(|error| error.error.report());
+    report.map_or(std::ptr::null(), |report| report.c_reason().as_ptr())
 }

@@ -1,10 +1,11 @@
 //! smtptls_info: the facts of an established TLS connection.
 
 use std::ffi::{CString, c_char, c_int};
+use std::sync::OnceLock;
 
-use smtptls_core::{FingerprintOf, Info};
+use smtptls_core::{Digest, FingerprintOf, Info};
 
-use crate::boundary::{c_text, object, or_null, shared};
+use crate::boundary::{c_text, guard, object, or_null, shared};
 
 /// The facts of an established TLS connection. Read-only. Strings are UTF-8,
 /// belong to the session and live as long as it does.
@@ -18,12 +19,19 @@ pub struct smtptls_info {
     resumed: bool,
     level: c_int,
     auth: c_int,
+    secured: bool,
     certificate_present: bool,
     trusted: bool,
     matched_name: Option<CString>,
     doubt: Option<CString>,
+    doubt_depth: c_int,
+    matched_tlsa: Option<CString>,
+    tlsa_depth: c_int,
+    matched_fingerprint: Option<CString>,
     certificates: Vec<Vec<u8>>,
-    fingerprints: Vec<Option<CString>>,
+    /// One for each pair of `FingerprintOf` and `Digest`, made when it is asked for: a program wants one of
+    /// them, or none.
+    fingerprints: [[OnceLock<Option<CString>>; Digest::ALL.len()]; FingerprintOf::ALL.len()],
     subject: Option<CString>,
     issuer: Option<CString>,
     channel_binding: Option<[u8; 32]>,
@@ -33,6 +41,7 @@ pub struct smtptls_info {
 impl From<&Info> for smtptls_info {
     fn from(info: &Info) -> smtptls_info {
         let text = |text: Option<&str>| text.map(c_text);
+        let depth = |depth: Option<usize>| depth.and_then(|depth| depth.try_into().ok()).unwrap_or(-1);
         smtptls_info {
             summary: c_text(info.summary()),
             version: c_text(info.version()),
@@ -43,15 +52,17 @@ impl From<&Info> for smtptls_info {
             resumed: info.resumed(),
             level: info.level().number(),
             auth: info.auth().number(),
+            secured: info.secured(),
             certificate_present: info.certificate_present(),
             trusted: info.trusted(),
             matched_name: text(info.matched_name()),
             doubt: text(info.doubt()),
+            doubt_depth: depth(info.doubt_depth()),
+            matched_tlsa: info.matched_tlsa().map(|record| c_text(record.to_string())),
+            tlsa_depth: depth(info.tlsa_depth()),
+            matched_fingerprint: text(info.matched_fingerprint()),
             certificates: (0..).map_while(|n| info.peer_certificate(n).map(<[u8]>::to_vec)).collect(),
-            fingerprints: FingerprintOf::ALL
-                .iter()
-                .map(|of| info.peer_fingerprint(*of).map(c_text))
-                .collect(),
+            fingerprints: Default::default(),
             subject: info.peer_subject().map(c_text),
             issuer: info.peer_issuer().map(c_text),
             channel_binding: info.channel_binding().copied(),
@@ -121,18 +132,31 @@ pub unsafe extern "C" fn smtptls_info_resumed(info: *const smtptls_info) -> bool
     unsafe { of(info, false, |info| info.resumed) }
 }
 
-/// The level that was in force, one of enum smtptls_level.
+/// The level that was in force, one of enum smtptls_level. It is not always the
+/// one that was asked for: see smtptls_policy_effective_level().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_info_level(info: *const smtptls_info) -> c_int {
     // SAFETY: the header asks for NULL or the info of a session that is not freed.
     unsafe { of(info, 0, |info| info.level) }
 }
 
-/// How the peer was authenticated, one of enum smtptls_auth.
+/// How the peer was authenticated, one of enum smtptls_auth. At the levels may
+/// and encrypt, which ask for nothing, this is a fact for the log: an attacker
+/// could have done without.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_info_auth(info: *const smtptls_info) -> c_int {
     // SAFETY: the header asks for NULL or the info of a session that is not freed.
     unsafe { of(info, 0, |info| info.auth) }
+}
+
+/// Whether the policy demanded that the peer prove who it is, the peer did, and
+/// it is the server of the destination. Under DANE with insecure MX records it
+/// proved to be the host that an insecure answer named, and that is not enough
+/// for this (RFC 7672 section 2.2.1).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_secured(info: *const smtptls_info) -> bool {
+    // SAFETY: the header asks for NULL or the info of a session that is not freed.
+    unsafe { of(info, false, |info| info.secured) }
 }
 
 /// Whether the peer sent a certificate.
@@ -143,7 +167,8 @@ pub unsafe extern "C" fn smtptls_info_certificate_present(info: *const smtptls_i
 }
 
 /// Whether the peer's certificate has a valid chain to a trust anchor,
-/// whatever name it is for.
+/// whatever name it is for; or whether a TLSA record or a fingerprint vouches
+/// for it, where these are in force.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_info_trusted(info: *const smtptls_info) -> bool {
     // SAFETY: the header asks for NULL or the info of a session that is not freed.
@@ -172,6 +197,40 @@ pub unsafe extern "C" fn smtptls_info_doubt(info: *const smtptls_info) -> *const
     unsafe { of(info, std::ptr::null(), |info| or_null(info.doubt.as_ref())) }
 }
 
+/// At which depth of the peer's chain the reason for that lies: 0 is its own
+/// certificate, 1 that of the authority that signed it, and so on. The one
+/// nearest to the peer's own counts. -1 if there is no doubt, or no such depth.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_doubt_depth(info: *const smtptls_info) -> c_int {
+    // SAFETY: the header asks for NULL or the info of a session that is not freed.
+    unsafe { of(info, -1, |info| info.doubt_depth) }
+}
+
+/// The TLSA record that vouches for the peer, in presentation form such as
+/// "3 1 1 0f1e...", or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_matched_tlsa(info: *const smtptls_info) -> *const c_char {
+    // SAFETY: the header asks for NULL or the info of a session that is not freed.
+    unsafe { of(info, std::ptr::null(), |info| or_null(info.matched_tlsa.as_ref())) }
+}
+
+/// At which depth of the peer's chain that record holds: 0 is its own
+/// certificate. Where the authority's certificate is not in the chain, the
+/// depth that it would have. -1 if there is no such record.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_tlsa_depth(info: *const smtptls_info) -> c_int {
+    // SAFETY: the header asks for NULL or the info of a session that is not freed.
+    unsafe { of(info, -1, |info| info.tlsa_depth) }
+}
+
+/// The fingerprint that vouches for the peer, such as "sha256:" and lower case
+/// hex, or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_matched_fingerprint(info: *const smtptls_info) -> *const c_char {
+    // SAFETY: the header asks for NULL or the info of a session that is not freed.
+    unsafe { of(info, std::ptr::null(), |info| or_null(info.matched_fingerprint.as_ref())) }
+}
+
 /// The DER of a certificate that the peer sent, the peer's own at index 0.
 /// NULL past the last.
 #[unsafe(no_mangle)]
@@ -192,19 +251,28 @@ pub unsafe extern "C" fn smtptls_info_peer_cert(
     }
 }
 
-/// The digest of the peer's certificate or public key, "sha256:" and lower
-/// case hex, or NULL. of is one of enum smtptls_fingerprint_of.
+/// The digest of the peer's certificate or public key: the algorithm, a colon
+/// and lower case hex, such as "sha256:0f1e...". NULL if there is none. of is
+/// one of enum smtptls_fingerprint_of, digest one of enum smtptls_digest. It is
+/// made at the first call for that pair, and kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_info_peer_fingerprint(
     info: *const smtptls_info,
     of: c_int,
+    digest: c_int,
 ) -> *const c_char {
-    let index = FingerprintOf::ALL.iter().position(|member| member.number() == of);
+    let row = FingerprintOf::ALL.iter().position(|member| member.number() == of);
+    let column = Digest::ALL.iter().position(|member| member.number() == digest);
+    let (Some(row), Some(column)) = (row, column) else { return std::ptr::null() };
     // SAFETY: the header asks for NULL or the info of a session that is not freed.
     unsafe {
         self::of(info, std::ptr::null(), |info| {
-            let text = index.and_then(|index| info.fingerprints.get(index));
-            or_null(text.and_then(Option::as_ref))
+            let make = || {
+                let certificate = info.certificates.first()?;
+                FingerprintOf::ALL[row].fingerprint(Digest::ALL[column], certificate).map(c_text)
+            };
+            let kept = &info.fingerprints[row][column];
+            guard(|| or_null(kept.get_or_init(make).as_ref())).unwrap_or(std::ptr::null())
         })
     }
 }

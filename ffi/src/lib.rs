@@ -13,4 +13,5 @@ mod info;
 mod numbers;
 mod policy;
 mod session;
+mod sts;
 mod version;

@@ -38,6 +38,8 @@ pub enum smtptls_code {
     SMTPTLS_ERR_NO_KEYPAIR = -25,
     /// The private key is encrypted.
     SMTPTLS_ERR_KEY_ENCRYPTED = -26,
+    /// No certificate revocation list could be read from the input.
+    SMTPTLS_ERR_CRL_PARSE = -27,
     /// A system call failed; see smtptls_error_os().
     SMTPTLS_ERR_IO = -30,
     /// The peer closed the connection.
@@ -61,6 +63,8 @@ pub enum smtptls_code {
     /// On a server: the client goes on without STARTTLS; its command is in
     /// smtptls_session_leftover().
     SMTPTLS_ERR_NOT_REQUESTED = -46,
+    /// The policy wants no TLS: go on in plaintext.
+    SMTPTLS_ERR_NOT_WANTED = -47,
     /// The TLS handshake failed.
     SMTPTLS_ERR_HANDSHAKE = -50,
     /// The peer sent a fatal TLS alert.
@@ -75,19 +79,53 @@ pub enum smtptls_code {
     SMTPTLS_ERR_CERT_UNTRUSTED = -62,
     /// The peer's certificate is not for the expected name.
     SMTPTLS_ERR_CERT_NAME = -63,
+    /// The peer's certificate has none of the expected fingerprints.
+    SMTPTLS_ERR_FINGERPRINT = -64,
+    /// The peer's certificate has been revoked.
+    SMTPTLS_ERR_CERT_REVOKED = -66,
+    /// The certificate revocation list has expired.
+    SMTPTLS_ERR_CRL_EXPIRED = -67,
+    /// No TLSA record matches the peer's certificates.
+    SMTPTLS_ERR_DANE_MISMATCH = -70,
+    /// The policy requires DANE, and no usable TLSA record is secure.
+    SMTPTLS_ERR_DANE_REQUIRED = -71,
+    /// A DNS lookup failed, or its answer did not validate.
+    SMTPTLS_ERR_DNSSEC = -72,
+    /// The server is not one that the domain's MTA-STS policy names.
+    SMTPTLS_ERR_STS_MX = -80,
+    /// The MTA-STS record or policy cannot be used.
+    SMTPTLS_ERR_STS_INVALID = -81,
+    /// A condition of REQUIRETLS is not met.
+    SMTPTLS_ERR_REQUIRETLS = -90,
 }
 
-/// How much security is demanded of a peer. Each level is stricter than the
-/// ones before it. The numbers are those of Postfix's TLS_LEV_*; the gaps are
-/// reserved.
+/// How much security is demanded of a peer, each level as Postfix defines it.
+/// The numbers are those of its TLS_LEV_*; 4 is reserved.
 #[repr(C)]
 pub enum smtptls_level {
-    /// TLS if the server offers it, any certificate, plaintext otherwise.
+    /// No TLS, even if the server offers it. For a server: STARTTLS is not
+    /// offered.
+    SMTPTLS_LEVEL_NONE = 0,
+    /// TLS if the server offers it, any certificate, plaintext otherwise. For
+    /// a server: STARTTLS is offered and not required.
     SMTPTLS_LEVEL_MAY = 1,
-    /// TLS or failure, any certificate.
+    /// TLS or failure, any certificate. For a server: nothing but STARTTLS is
+    /// answered before TLS.
     SMTPTLS_LEVEL_ENCRYPT = 2,
-    /// A certificate from a trusted authority, for the expected name.
+    /// TLS, and a certificate or public key with a known fingerprint; names,
+    /// dates and issuers do not count.
+    SMTPTLS_LEVEL_FINGERPRINT = 3,
+    /// DANE (RFC 7672) if there are secure and usable TLSA records;
+    /// SMTPTLS_LEVEL_MAY if there are no secure ones, SMTPTLS_LEVEL_ENCRYPT if
+    /// none of them is usable.
+    SMTPTLS_LEVEL_DANE = 5,
+    /// DANE or failure.
+    SMTPTLS_LEVEL_DANE_ONLY = 6,
+    /// TLS, a certificate from a trusted authority, and for the server's name.
     SMTPTLS_LEVEL_VERIFY = 7,
+    /// The same, but for the name of the next hop, which no insecure DNS
+    /// answer can change.
+    SMTPTLS_LEVEL_SECURE = 8,
 }
 
 /// Where in the dialogue of RFC 3207 the session takes over.
@@ -109,6 +147,12 @@ pub enum smtptls_entry {
 pub enum smtptls_auth {
     /// It was not.
     SMTPTLS_AUTH_NONE = 0,
+    /// By the fingerprint of its certificate or public key.
+    SMTPTLS_AUTH_FINGERPRINT = 1,
+    /// By a TLSA record for its own certificate or key (DANE-EE).
+    SMTPTLS_AUTH_DANE_EE = 2,
+    /// By a TLSA record for its authority, and for an expected name (DANE-TA).
+    SMTPTLS_AUTH_DANE_TA = 3,
     /// By a trusted authority, for an expected name.
     SMTPTLS_AUTH_PKIX = 4,
 }
@@ -168,6 +212,47 @@ pub enum smtptls_fingerprint_of {
     SMTPTLS_FINGERPRINT_PUBKEY = 1,
 }
 
+/// Digest algorithms, numbered as TLS numbers hashes (RFC 5246 section
+/// 7.4.1.4.1).
+#[repr(C)]
+pub enum smtptls_digest {
+    /// For old tables only. It is broken for collisions, and nobody should
+    /// make new entries with it.
+    SMTPTLS_DIGEST_SHA1 = 2,
+    SMTPTLS_DIGEST_SHA256 = 4,
+    SMTPTLS_DIGEST_SHA384 = 5,
+    SMTPTLS_DIGEST_SHA512 = 6,
+}
+
+/// How far a DNS answer can be believed (RFC 7672 section 2.1.1, RFC 4035
+/// section 4.3).
+#[repr(C)]
+pub enum smtptls_dnssec {
+    /// No lookup was made.
+    SMTPTLS_DNSSEC_NONE = 0,
+    /// The answer, or that there is none, was validated.
+    SMTPTLS_DNSSEC_SECURE = 1,
+    /// It was validated that the zone is not signed. In a chain of CNAMEs one
+    /// such link is enough.
+    SMTPTLS_DNSSEC_INSECURE = 2,
+    /// Validation failed.
+    SMTPTLS_DNSSEC_BOGUS = 3,
+    /// The lookup failed: SERVFAIL, a timeout, REFUSED, or a state of
+    /// validation that is not known.
+    SMTPTLS_DNSSEC_ERROR = 4,
+}
+
+/// What an MTA-STS policy demands (RFC 8461 section 5).
+#[repr(C)]
+pub enum smtptls_sts_mode {
+    /// Nothing: the domain is taking its policy back.
+    SMTPTLS_STS_NONE = 0,
+    /// Failures are reported, and mail is delivered all the same.
+    SMTPTLS_STS_TESTING = 1,
+    /// No delivery to a server that fails.
+    SMTPTLS_STS_ENFORCE = 2,
+}
+
 /// Which time limit.
 #[repr(C)]
 pub enum smtptls_timeout {
@@ -190,11 +275,30 @@ pub enum smtptls_tls_version {
 pub enum smtptls_tlsrpt {
     /// Not for a report.
     SMTPTLS_TLSRPT_NONE = 0,
+    /// The server did not offer STARTTLS, or refused it.
     SMTPTLS_TLSRPT_STARTTLS_NOT_SUPPORTED = 201,
+    /// The certificate is not for the expected name.
     SMTPTLS_TLSRPT_CERTIFICATE_HOST_MISMATCH = 202,
+    /// The certificate has no chain to a trust anchor, or matches no TLSA
+    /// record.
     SMTPTLS_TLSRPT_CERTIFICATE_NOT_TRUSTED = 203,
+    /// The certificate has expired.
     SMTPTLS_TLSRPT_CERTIFICATE_EXPIRED = 204,
+    /// Any other failure.
     SMTPTLS_TLSRPT_VALIDATION_FAILURE = 205,
+    /// The MTA-STS policy could not be fetched. Only who fetches it can know.
+    SMTPTLS_TLSRPT_STS_POLICY_FETCH_ERROR = 301,
+    /// The MTA-STS policy could not be read.
+    SMTPTLS_TLSRPT_STS_POLICY_INVALID = 302,
+    /// The MTA-STS policy host has no valid certificate. Only who fetches the
+    /// policy can know.
+    SMTPTLS_TLSRPT_STS_WEBPKI_INVALID = 303,
+    /// No record of the TLSA set is usable.
+    SMTPTLS_TLSRPT_TLSA_INVALID = 304,
+    /// The DNS lookup failed, or its answer did not validate.
+    SMTPTLS_TLSRPT_DNSSEC_INVALID = 305,
+    /// DANE is demanded, and there is no secure TLSA record.
+    SMTPTLS_TLSRPT_DANE_REQUIRED = 306,
 }
 
 #[cfg(test)]
@@ -244,6 +348,9 @@ mod tests {
             ("smtptls_close", of(core::Close::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_protocol", of(core::Protocol::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_fingerprint_of", of(core::FingerprintOf::ALL.iter().map(|n| n.number()).collect())),
+            ("smtptls_digest", of(core::Digest::ALL.iter().map(|n| n.number()).collect())),
+            ("smtptls_dnssec", of(core::Dnssec::ALL.iter().map(|n| n.number()).collect())),
+            ("smtptls_sts_mode", of(core::StsMode::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_timeout", of(core::Limit::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_tls_version", of(core::TlsVersion::ALL.iter().map(|n| n.number()).collect())),
             (
@@ -253,9 +360,28 @@ mod tests {
         ] {
             assert_eq!(numbers(name), engine, "{name}");
         }
-        for (name, number) in header("smtptls_level") {
-            let level = core::Level::from_number(number).unwrap();
-            assert_eq!(name, format!("SMTPTLS_LEVEL_{}", level.name().to_uppercase().replace('-', "_")));
+    }
+
+    #[test]
+    fn the_names_are_the_engine_s() {
+        fn named<T: Copy>(list: &[T], name: impl Fn(T) -> &'static str, number: impl Fn(T) -> i32) -> Names {
+            list.iter().map(|member| (name(*member), number(*member))).collect()
+        }
+        type Names = Vec<(&'static str, i32)>;
+        use core::{Auth, Digest, Dnssec, Level, StsMode, Tlsrpt};
+        for (name, prefix, engine) in [
+            ("smtptls_level", "LEVEL", named(Level::ALL, Level::name, Level::number)),
+            ("smtptls_auth", "AUTH", named(Auth::ALL, Auth::name, Auth::number)),
+            ("smtptls_digest", "DIGEST", named(Digest::ALL, Digest::name, Digest::number)),
+            ("smtptls_dnssec", "DNSSEC", named(Dnssec::ALL, Dnssec::name, Dnssec::number)),
+            ("smtptls_sts_mode", "STS", named(StsMode::ALL, StsMode::name, StsMode::number)),
+            ("smtptls_tlsrpt", "TLSRPT", named(Tlsrpt::ALL, Tlsrpt::name, Tlsrpt::number)),
+        ] {
+            let header = header(name);
+            for (member, number) in engine {
+                let member = format!("SMTPTLS_{prefix}_{}", member.to_uppercase().replace('-', "_"));
+                assert!(header.contains(&(member.clone(), number)), "{member}");
+            }
         }
     }
 }

@@ -169,8 +169,9 @@ pub unsafe extern "C" fn smtptls_session_client(
 
 /// A new server session. A NULL policy is SMTPTLS_LEVEL_MAY: STARTTLS is
 /// offered and not required, as RFC 3207 section 4 asks of the MX hosts of a
-/// domain. SMTPTLS_LEVEL_ENCRYPT requires it. NULL when config is NULL, or
-/// when it cannot be frozen: smtptls_config_freeze() says why.
+/// domain. SMTPTLS_LEVEL_ENCRYPT requires it, SMTPTLS_LEVEL_NONE does not offer
+/// it. NULL when config is NULL, or when it cannot be frozen:
+/// smtptls_config_freeze() says why.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_server(
     config: *mut smtptls_config,
@@ -362,7 +363,8 @@ pub unsafe extern "C" fn smtptls_session_refuse(session: *mut smtptls_session) -
 
 /// Goes on although the policy is not met: the peer is not who it should be.
 /// A client must say EHLO next. SMTPTLS_ERR_STATE unless
-/// smtptls_session_start() has just failed with one of SMTPTLS_ERR_CERT_*.
+/// smtptls_session_start() has just failed over the peer's certificate: with a
+/// code from SMTPTLS_ERR_CERT_INVALID to SMTPTLS_ERR_DANE_MISMATCH.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_insecure_continue(session: *mut smtptls_session) -> c_int {
     // SAFETY: the header asks for a session that is not freed.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 
-use smtptls_core::{Action, Code, Level};
+use smtptls_core::{Action, Auth, Code, Dnssec, Level};
 
 use crate::boundary::{guard, string};
 
@@ -50,6 +50,27 @@ pub unsafe extern "C" fn smtptls_level_from_name(name: *const c_char) -> c_int {
     .unwrap_or(none)
 }
 
+/// The name of a way to authenticate a peer, such as "dane-ta", or NULL.
+/// Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn smtptls_auth_name(auth: c_int) -> *const c_char {
+    let member = Auth::ALL.iter().find(|member| member.number() == auth);
+    member.map_or(std::ptr::null(), |member| member.c_name().as_ptr())
+}
+
+/// The one of enum smtptls_dnssec of that name, such as "secure", or
+/// SMTPTLS_ERR_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_dnssec_from_name(name: *const c_char) -> c_int {
+    let none = Code::Argument.number();
+    guard(|| {
+        // SAFETY: the header asks for a string that ends with NUL.
+        let name = unsafe { string(name, "name") };
+        name.ok().and_then(Dnssec::from_name).map_or(none, Dnssec::number)
+    })
+    .unwrap_or(none)
+}
+
 /// The version of the library in use, such as "0.1.0". Static.
 #[unsafe(no_mangle)]
 pub extern "C" fn smtptls_version() -> *const c_char {
@@ -87,8 +108,17 @@ mod tests {
         for level in Level::ALL {
             assert_eq!(text(smtptls_level_name(level.number())), Some(level.name()));
         }
+        for auth in Auth::ALL {
+            assert_eq!(text(smtptls_auth_name(auth.number())), Some(auth.name()));
+        }
+        for status in Dnssec::ALL {
+            let name = std::ffi::CString::new(status.name()).unwrap();
+            // SAFETY: it ends with NUL.
+            assert_eq!(unsafe { smtptls_dnssec_from_name(name.as_ptr()) }, status.number());
+        }
         assert_eq!(text(smtptls_version()), Some(smtptls_core::VERSION));
         assert_eq!(text(smtptls_level_name(99)), None);
+        assert_eq!(text(smtptls_auth_name(99)), None);
         assert_eq!(text(smtptls_code_name(99)), Some("SMTPTLS_ERR_UNKNOWN"));
     }
 }

@@ -2,7 +2,8 @@
 
 `Config` is who we are and whom we trust, `Policy` what we demand of a destination. A `Session` is one
 connection: the dialogue up to TLS, then TLS. `Info` is what TLS came out as, and who the peer proved to be.
-An `Error` says why something failed, and what to do next.
+An `Error` says why something failed, and what to do next. `Tlsa` and `StsPolicy` are what is known of a
+destination.
 
     config = smtptls.Config(system_roots=True)
     with socket.create_connection(("mx.example.com", 25), timeout=30) as connection:
@@ -16,10 +17,13 @@ from ._enums import (
     Auth,
     Close,
     Code,
+    Digest,
+    Dnssec,
     Entry,
     FingerprintOf,
     Level,
     Protocol,
+    StsMode,
     Tlsrpt,
     TlsVersion,
 )
@@ -29,6 +33,7 @@ from ._errors import (
     ConfigError,
     Error,
     InjectionError,
+    PolicyError,
     ProtocolError,
     StarttlsUnavailable,
     Timeout,
@@ -36,7 +41,18 @@ from ._errors import (
     WantInput,
     WantOutput,
 )
-from ._native import Config, Info, Policy, Session, __version__, escape
+from ._native import (
+    Config,
+    Info,
+    Policy,
+    Session,
+    StsPolicy,
+    StsRecord,
+    Tlsa,
+    __version__,
+    escape,
+    fingerprint,
+)
 
 __all__ = [
     "Action",
@@ -47,6 +63,8 @@ __all__ = [
     "Code",
     "Config",
     "ConfigError",
+    "Digest",
+    "Dnssec",
     "Entry",
     "Error",
     "FingerprintOf",
@@ -54,16 +72,22 @@ __all__ = [
     "InjectionError",
     "Level",
     "Policy",
+    "PolicyError",
     "Protocol",
     "ProtocolError",
     "Session",
     "StarttlsUnavailable",
+    "StsMode",
+    "StsPolicy",
+    "StsRecord",
     "Timeout",
     "TlsError",
     "TlsVersion",
+    "Tlsa",
     "Tlsrpt",
     "WantInput",
     "WantOutput",
     "__version__",
     "escape",
+    "fingerprint",
 ]

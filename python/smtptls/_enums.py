@@ -14,18 +14,21 @@ class _Labelled(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-_LABELS = ("Action", "Level", "Tlsrpt")
+_LABELS = ("Action", "Level", "Auth", "Digest", "Dnssec", "StsMode", "Tlsrpt")
 
 _DOCS = {
     "Code": "What went wrong, or what is wanted first.",
     "Action": "What the policy lets a program do after a failure.",
-    "Level": "How much security is demanded of a peer; each level is stricter than the one before it.",
+    "Level": "How much security is demanded of a peer, each level as Postfix defines it.",
     "Entry": "Where in the dialogue of RFC 3207 a session takes over.",
     "Auth": "How the peer was authenticated.",
     "Close": "How to close: send close_notify, wait for the peer's too, or go on reading.",
     "Protocol": "SMTP (RFC 5321) or LMTP (RFC 2033).",
     "TlsVersion": "A version of TLS, by its number on the wire.",
     "FingerprintOf": "What a fingerprint is the digest of.",
+    "Digest": "A digest algorithm, numbered as TLS numbers hashes.",
+    "Dnssec": "How far a DNS answer can be believed, as the program's resolver says.",
+    "StsMode": "What an MTA-STS policy demands (RFC 8461 section 5).",
     "Tlsrpt": "A result type for an SMTP TLS report (RFC 8460).",
 }
 

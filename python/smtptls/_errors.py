@@ -18,6 +18,9 @@ class Error(OSError):
     alert: the number of the TLS alert that the peer sent (RFC 8446 section 6), or None.
     action: what the policy lets the program do now, one of Action.
     tlsrpt: the result type for an SMTP TLS report (RFC 8460), such as "certificate-expired", or None.
+    tlsrpt_reason: the failure-reason-code for that report, such as "dane-no-match", or None.
+    enhanced_status: the enhanced status code (RFC 3463) for the deferral or the bounce, such as "4.7.5"; None
+        on a server, and where there is nothing to defer.
     """
 
     code: Code
@@ -25,6 +28,8 @@ class Error(OSError):
     alert: int | None
     action: Action
     tlsrpt: str | None
+    tlsrpt_reason: str | None
+    enhanced_status: str | None
 
     def __new__(cls, code: int, message: str, **details: Any) -> Self:
         chosen: type[Any] = _CLASSES.get(Code(code), cls) if cls is Error else cls
@@ -40,6 +45,8 @@ class Error(OSError):
         alert: int | None = None,
         action: int = Action.FAIL,
         tlsrpt: str | None = None,
+        tlsrpt_reason: str | None = None,
+        enhanced_status: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = Code(code)
@@ -49,12 +56,19 @@ class Error(OSError):
         self.alert = alert
         self.action = Action(action)
         self.tlsrpt = tlsrpt
+        self.tlsrpt_reason = tlsrpt_reason
+        self.enhanced_status = enhanced_status
 
     @property
     def name(self) -> str:
         """The name of the code, the same in Rust, in C and in logs: SMTPTLS_ERR_CERT_NAME."""
         prefix = "SMTPTLS_" if self.code.name.startswith("WANT_") else "SMTPTLS_ERR_"
         return prefix + self.code.name
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is worth trying later."""
+        return not (self.enhanced_status or "").startswith("5")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
@@ -63,8 +77,11 @@ class Error(OSError):
         return f"{type(self).__name__}({self.code!r}, {self.message!r})"
 
     def __reduce__(self) -> tuple[Callable[..., Error], tuple[Any, ...]]:
-        details = {name: getattr(self, name) for name in ("errno", "alert", "action", "tlsrpt")}
+        details = {name: getattr(self, name) for name in _DETAILS}
         return _restored, (type(self), self.code, self.message, details, dict(self.__dict__))
+
+
+_DETAILS = ("errno", "alert", "action", "tlsrpt", "tlsrpt_reason", "enhanced_status")
 
 
 def _restored(
@@ -96,7 +113,9 @@ class ProtocolError(Error):
 
 
 class StarttlsUnavailable(ProtocolError):
-    """The server does not offer STARTTLS, or refused; or the client did not ask for it."""
+    """There is no STARTTLS: the server does not offer it, or refused; the client did not ask for it; or the
+    policy wants no TLS.
+    """
 
 
 class InjectionError(ProtocolError):
@@ -109,6 +128,10 @@ class TlsError(Error, ssl.SSLError):
 
 class CertificateError(TlsError, ssl.SSLCertVerificationError):
     """The peer's certificate does not meet the policy."""
+
+
+class PolicyError(Error):
+    """There is to be no session: what the DNS or the domain's policy says."""
 
 
 class ClosedError(TlsError, ssl.SSLEOFError):
@@ -125,6 +148,8 @@ _CLASSES = {
     Code.KEY_PARSE: ConfigError,
     Code.KEY_MISMATCH: ConfigError,
     Code.KEY_ENCRYPTED: ConfigError,
+    Code.CRL_PARSE: ConfigError,
+    Code.STS_INVALID: ConfigError,
     Code.NO_ROOTS: ConfigError,
     Code.NO_KEYPAIR: ConfigError,
     Code.EOF: ClosedError,
@@ -133,6 +158,7 @@ _CLASSES = {
     Code.NOT_OFFERED: StarttlsUnavailable,
     Code.REFUSED: StarttlsUnavailable,
     Code.NOT_REQUESTED: StarttlsUnavailable,
+    Code.NOT_WANTED: StarttlsUnavailable,
     Code.SMTP_SYNTAX: ProtocolError,
     Code.TOO_LONG: ProtocolError,
     Code.UNSOLICITED: ProtocolError,
@@ -144,6 +170,14 @@ _CLASSES = {
     Code.CERT_TIME: CertificateError,
     Code.CERT_UNTRUSTED: CertificateError,
     Code.CERT_NAME: CertificateError,
+    Code.FINGERPRINT: CertificateError,
+    Code.CERT_REVOKED: CertificateError,
+    Code.CRL_EXPIRED: CertificateError,
+    Code.DANE_MISMATCH: CertificateError,
+    Code.DANE_REQUIRED: PolicyError,
+    Code.DNSSEC: PolicyError,
+    Code.STS_MX: PolicyError,
+    Code.REQUIRETLS: PolicyError,
 }
 
 for _class in (Error, *_CLASSES.values()):

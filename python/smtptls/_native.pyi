@@ -2,14 +2,38 @@
 from io import BufferedIOBase
 from os import PathLike
 from types import EllipsisType
-from typing import Any, Final, SupportsFloat, SupportsIndex, final
+from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, final
 
 from _typeshed import ReadableBuffer, SupportsGetItem, WriteableBuffer
 
-from smtptls._enums import Auth, Close, Entry, FingerprintOf, Level, Protocol, TlsVersion
+from smtptls._enums import (
+    Auth,
+    Close,
+    Digest,
+    Dnssec,
+    Entry,
+    FingerprintOf,
+    Level,
+    Protocol,
+    StsMode,
+    Tlsrpt,
+    TlsVersion,
+)
 from smtptls._errors import Error
 
-__all__ = ["Config", "Info", "Policy", "Session", "__version__", "escape", "tables"]
+__all__ = [
+    "Config",
+    "Info",
+    "Policy",
+    "Session",
+    "StsPolicy",
+    "StsRecord",
+    "Tlsa",
+    "__version__",
+    "escape",
+    "fingerprint",
+    "tables",
+]
 
 __version__: Final[str]
 
@@ -26,8 +50,15 @@ class Config:
     system_roots: trust the authorities that the system trusts.
     roots: paths of PEM files; every certificate in them is trusted.
     roots_pem: the same as PEM text.
+    roots_dirs: directories whose PEM files are read for the same, as "openssl rehash" fills one.
+    crls: paths of certificate revocation lists, in PEM or DER. They hold at the levels that go by trust
+    anchors, for every certificate of a chain whose issuer has a list here; a list that has expired makes such
+    a certificate fail. DANE and fingerprints know no revocation.
+    crls_pem: the same from memory.
     keypairs: pairs of paths, a certificate chain and its private key in PEM; they may be the same file.
     keypairs_pem: the same as PEM text.
+    client_sessions: keep the sessions of clients with this many servers, in memory, so that they can be
+    resumed; a resumed one is judged anew, by the policy of its time. The default keeps none.
 
     Raises ConfigError if something cannot be read or does not fit together.
     """
@@ -40,8 +71,12 @@ class Config:
         system_roots: bool = False,
         roots: SupportsGetItem[int, str | PathLike[str]] = ...,
         roots_pem: SupportsGetItem[int, str | ReadableBuffer] = ...,
+        roots_dirs: SupportsGetItem[int, str | PathLike[str]] = ...,
+        crls: SupportsGetItem[int, str | PathLike[str]] = ...,
+        crls_pem: SupportsGetItem[int, str | ReadableBuffer] = ...,
         keypairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]] = ...,
         keypairs_pem: SupportsGetItem[int, tuple[str | ReadableBuffer, str | ReadableBuffer]] = ...,
+        client_sessions: SupportsIndex = 0,
     ) -> Config: ...
     @property
     def has_keypair(self, /) -> bool:
@@ -63,7 +98,8 @@ class Info:
     @property
     def auth(self, /) -> Auth:
         """
-        How the peer was authenticated.
+        How the peer was authenticated. At the levels may and encrypt, which ask for nothing, this is a fact
+        for the log: an attacker could have done without.
         """
     @property
     def certificate_present(self, /) -> bool:
@@ -91,6 +127,12 @@ class Info:
         Why the peer is not authenticated, in one line; None if it is.
         """
     @property
+    def doubt_depth(self, /) -> int | None:
+        """
+        At which depth of the peer's chain the reason for that lies: 0 is its own certificate, 1 that of the
+        authority that signed it, and so on. The one nearest to the peer's own counts.
+        """
+    @property
     def group(self, /) -> str | None:
         """
         The key exchange group by its IANA name.
@@ -98,12 +140,23 @@ class Info:
     @property
     def level(self, /) -> Level:
         """
-        The level that was in force.
+        The level that was in force, which is not always the one that was asked for: see
+        Policy.effective_level.
+        """
+    @property
+    def matched_fingerprint(self, /) -> str | None:
+        """
+        The fingerprint that vouches for the peer: "sha256:" and lower case hex.
         """
     @property
     def matched_name(self, /) -> str | None:
         """
         The expected name that the certificate is for.
+        """
+    @property
+    def matched_tlsa(self, /) -> Tlsa | None:
+        """
+        The TLSA record that vouches for the peer.
         """
     @property
     def name_matched(self, /) -> bool:
@@ -115,9 +168,9 @@ class Info:
         """
         The certificates that the peer sent, in DER, its own first.
         """
-    def peer_fingerprint(self, /, of: FingerprintOf = ...) -> str | None:
+    def peer_fingerprint(self, /, of: FingerprintOf = ..., digest: Digest | str = ...) -> str | None:
         """
-        The digest of the peer's certificate or public key: "sha256:" and lower case hex.
+        The digest of the peer's certificate or public key: the algorithm, a colon and lower case hex.
         """
     @property
     def peer_issuer(self, /) -> str | None:
@@ -140,6 +193,13 @@ class Info:
         Whether an earlier TLS session was resumed.
         """
     @property
+    def secured(self, /) -> bool:
+        """
+        Whether the policy demanded that the peer prove who it is, the peer did, and it is the server of the
+        destination. Under DANE with insecure MX records it proved to be the host that an insecure answer
+        named, and that is not enough for this (RFC 7672 section 2.2.1).
+        """
+    @property
     def server_name(self, /) -> str | None:
         """
         The server name (SNI) that the client sent, on a server.
@@ -150,9 +210,16 @@ class Info:
         One line for logs.
         """
     @property
+    def tlsa_depth(self, /) -> int | None:
+        """
+        At which depth of the peer's chain that record holds: 0 is its own certificate. Where the authority's
+        certificate is not in the chain, the depth that it would have.
+        """
+    @property
     def trusted(self, /) -> bool:
         """
-        Whether its certificate has a valid chain to a trust anchor, whatever name it is for.
+        Whether its certificate has a valid chain to a trust anchor, whatever name it is for; or whether a
+        TLSA record or a fingerprint vouches for it, where these are in force.
         """
     @property
     def version(self, /) -> str:
@@ -165,11 +232,37 @@ class Policy:
     """
     What is demanded of a destination.
 
-    level: for a client, what is demanded of the server: "may", "encrypt" or "verify". For a server, whether
-    STARTTLS is offered ("may") or required ("encrypt").
-    names: the names that the certificate may be for, in place of the session's host: host names, IP
-    addresses, or ".example.com" for any host below that domain.
-    sni: the name to send in the TLS handshake; None sends none. The default is the session's host.
+    level: for a client, what is demanded of the server: one of Level, or its name. For a server, whether
+    STARTTLS is offered ("may") or required ("encrypt"), or not offered ("none").
+    names: the names that the certificate may be for, in place of the session's host, and at level secure of
+    the next hop's: host names (also with letters that are not ASCII), IP addresses, or ".example.com" for any
+    host below that domain. At the DANE levels they are an error: there the DNS names them.
+    sni: the name to send in the TLS handshake; None sends none. The default is the session's host. Where DANE
+    is in force it is always the TLSA base domain.
+    fingerprints: of certificates that are accepted at level fingerprint: "sha256:" and hex digits of either
+    case, with or without colons. Without an algorithm, as in Postfix's tables, the length tells it.
+    key_fingerprints: the same of public keys.
+    next_hop: the domain that mail is for. At level secure a certificate for it, or for any host below it, is
+    accepted; at the DANE levels one for the domain, if its MX records are secure (RFC 7672 section 3.2.2).
+    next_hop_expanded: where its CNAMEs lead, if that is another name.
+    mx_dnssec: whether its MX records are secure: one of Dnssec, or its name. The default is that no MX lookup
+    was made, as for a configured relay.
+    address_dnssec: whether the server's addresses are secure. One of A and AAAA is enough for that.
+    tlsa: the TLSA records, as the DNS has them: each a Tlsa, its presentation form as str, or its RDATA as
+    bytes. One that is unusable counts all the same: it says that the domain has TLS.
+    tlsa_base: the base domain for which they were looked up; the default is the session's host.
+    tlsa_dnssec: whether the answer to their lookup is secure. The DANE levels need this, but where the lookup
+    cannot be made: below insecure MX or address records, and for an IP address.
+    allow_common_names: under DANE-TA also look at the common name, of a certificate that has no
+    subjectAltName.
+    sts: the domain's MTA-STS policy (RFC 8461), if there is one that is current. It raises the levels may and
+    encrypt, and dane where the domain has no secure TLSA records; what DANE says it never outweighs.
+    tls_optional: whether the message says "TLS-Required: No" (RFC 8689 section 3): with True DANE and MTA-STS
+    do not count, with "always" nor does a stricter local level. Leave it out for a message that came with
+    REQUIRETLS.
+
+    The library asks no DNS: at the levels dane and dane-only the program gives what its resolver found, and
+    whether that was validated.
     """
     def __new__(
         cls,
@@ -178,11 +271,28 @@ class Policy:
         *,
         names: SupportsGetItem[int, str] = ...,
         sni: str | EllipsisType | None = ...,
+        fingerprints: SupportsGetItem[int, str] = ...,
+        key_fingerprints: SupportsGetItem[int, str] = ...,
+        next_hop: str | None = None,
+        next_hop_expanded: str | None = None,
+        mx_dnssec: Dnssec | str = ...,
+        address_dnssec: Dnssec | str = ...,
+        tlsa: SupportsGetItem[int, Tlsa | str | ReadableBuffer] = ...,
+        tlsa_base: str | None = None,
+        tlsa_dnssec: Dnssec | str = ...,
+        allow_common_names: bool = False,
+        sts: StsPolicy | None = None,
+        tls_optional: bool | Literal["always"] = ...,
     ) -> Policy: ...
+    def effective_level(self, host: str, /) -> Level:
+        """
+        The level that holds for a session with this host, by all that is known before it begins; raises Error
+        if there is to be none. The same error comes from start.
+        """
     @property
     def level(self, /) -> Level:
         """
-        The level that was asked for.
+        The level that was asked for. What it comes to is effective_level.
         """
 
 @final
@@ -197,6 +307,18 @@ class Session:
 
     A session is for one thread at a time; a call while another one is going on raises Error (STATE).
     """
+    def check_requiretls(self, /, offered: bool) -> None:
+        """
+        Raises PolicyError (REQUIRETLS) unless a message with REQUIRETLS may be sent through this session (RFC
+        8689 section 4.2.1): TLS is up; the server is one that secure MX records or an MTA-STS policy name, or
+        that the program was told to use (see next_hop of Policy); its certificate was verified by a trust
+        chain or by DANE; and it offered REQUIRETLS in its reply to the EHLO inside TLS.
+
+        On an error say QUIT and try the next server; other messages may go first. If there is no other
+        server, the error's enhanced_status is for the bounce: 5.7.30 where REQUIRETLS is not offered, 5.7.10
+        where the session is not good enough. A bounce itself, with an empty return path, may be sent all the
+        same.
+        """
     @staticmethod
     def client(
         config: Config, policy: Policy, host: str, sock: Any | None = None, *, protocol: Protocol = ...
@@ -286,7 +408,15 @@ class Session:
     @property
     def reply(self, /) -> str | None:
         """
-        The last SMTP reply that a client received, its lines joined by "\\n". Forgotten when TLS begins.
+        The last SMTP reply that a client received, its lines joined by "\\n". Before TLS it is forgotten when
+        TLS begins; after start from the greeting it is the reply to the EHLO inside TLS.
+        """
+    @property
+    def reports(self, /) -> list[tuple[Tlsrpt, str]]:
+        """
+        What belongs into an SMTP TLS report (RFC 8460): a result type and a failure reason each. Also of a
+        session that succeeded: under an MTA-STS policy in mode testing what would have failed, and TLSA
+        records that are all unusable. Types are not exclusive.
         """
     def send(self, /, data: ReadableBuffer, more: bool = False) -> int:
         """
@@ -340,10 +470,181 @@ class Session:
         must be 0: anything else was injected, and fails before a byte is sent.
         """
 
+@final
+class StsPolicy:
+    """
+    A policy: what a domain says of its own MX hosts. Made by StsPolicy.parse.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[str]]:
+        """
+        For pickle and copy: its text, read again.
+        """
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str:
+        """
+        The text of the policy.
+        """
+    @staticmethod
+    def in_force(
+        fetched: StsPolicy | None, kept: tuple[StsPolicy, float] | None, now: float
+    ) -> StsPolicy | None:
+        """
+        Which policy holds (RFC 8461 sections 3.3 and 5.1): one just fetched, else a kept one that is still
+        current, whatever the DNS says, else none. kept is a policy and the time of its fetching.
+        """
+    def is_current(self, /, fetched: float, now: float) -> bool:
+        """
+        Whether it may still be used, by times in seconds since 1970. A policy from the future may.
+        """
+    def matches(self, host: str, /) -> bool:
+        """
+        Whether a pattern fits this MX host (RFC 8461 section 4.1): "*." stands for exactly one label.
+        """
+    @property
+    def max_age(self, /) -> int:
+        """
+        For how many seconds after it was fetched it may be used: at most a year.
+        """
+    @property
+    def mode(self, /) -> StsMode:
+        """
+        What it demands.
+        """
+    @property
+    def mx(self, /) -> tuple[str, ...]:
+        """
+        The patterns for MX hosts, in lower case: host names, and "*." before a domain.
+        """
+    def needs_refresh(self, /, fetched: float, now: float) -> bool:
+        """
+        Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3): after
+        a day, or after half of its time if that is shorter.
+        """
+    @staticmethod
+    def parse(text: str | ReadableBuffer, /) -> StsPolicy:
+        """
+        Reads the text of a policy (RFC 8461 section 3.2), with lines that end in CRLF or LF. Of keys that
+        stand twice the first counts, but of mx; unknown ones are passed over.
+        """
+
+@final
+class StsRecord:
+    """
+    The TXT record of _mta-sts.<domain>. Made by StsRecord.find.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[list[str]]]:
+        """
+        For pickle and copy: its text, read again.
+        """
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str:
+        """
+        As it stands in the DNS: "v=STSv1; id=20160831085700Z;".
+        """
+    @staticmethod
+    def find(records: SupportsGetItem[int, str], /) -> StsRecord | None:
+        """
+        The one record among the TXT records of the name, each with its strings joined (RFC 8461 section 3.1).
+        None if none of them is for MTA-STS. Several, or a malformed one, raise ConfigError and mean the same
+        to a
+        sender: no policy is discovered, and a kept one stays valid.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        What changes when the policy changes.
+        """
+
+@final
+class Tlsa:
+    """
+    A TLSA record (RFC 6698).
+
+    usage: certificate usage: 2 is DANE-TA, 3 DANE-EE; 0 and 1 are not for SMTP (RFC 7672 section 3.1.3).
+    selector: 0 for the certificate, 1 for its public key.
+    matching: 0 for the octets themselves, 1 for their SHA-256, 2 for their SHA-512.
+    data: the certificate association data.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __getnewargs__(self, /) -> tuple[int, int, int, bytes]:
+        """
+        For pickle and copy.
+        """
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, usage: int, selector: int, matching: int, data: ReadableBuffer) -> Tlsa: ...
+    def __repr__(self, /) -> str: ...
+    def __str__(self, /) -> str:
+        """
+        The presentation form (RFC 6698 section 2.2), without blanks in the data: "3 1 1 0f1e...".
+        """
+    @property
+    def data(self, /) -> bytes:
+        """
+        The certificate association data.
+        """
+    @staticmethod
+    def from_rdata(rdata: ReadableBuffer, /) -> Tlsa:
+        """
+        From the wire form of its RDATA. Raises ConfigError if that is shorter than its three fixed octets.
+        """
+    @property
+    def matching(self, /) -> int:
+        """
+        0 for the octets themselves, 1 for their SHA-256, 2 for their SHA-512.
+        """
+    @staticmethod
+    def of(
+        certificate: ReadableBuffer, /, usage: int = ..., selector: int = ..., matching: int = ...
+    ) -> Tlsa:
+        """
+        The record of a certificate in DER, as its owner would publish it: 3 1 1 for a server is the best
+        choice (RFC 7671 section 5.1). Raises ConfigError if such a record cannot be made of it.
+        """
+    @staticmethod
+    def parse(text: str, /) -> Tlsa:
+        """
+        Reads the presentation form: three numbers, then hex digits of either case with blanks anywhere
+        between.
+        """
+    @property
+    def rdata(self, /) -> bytes:
+        """
+        The wire form of its RDATA.
+        """
+    @property
+    def selector(self, /) -> int:
+        """
+        0 for the certificate, 1 for its public key.
+        """
+    @property
+    def unusable(self, /) -> str | None:
+        """
+        Why it cannot be used (RFC 7671 section 5, RFC 7672 section 3.1); None if it can. An unusable record
+        still says that the domain has TLS.
+        """
+    @property
+    def usage(self, /) -> int:
+        """
+        Certificate usage: 2 is DANE-TA, 3 DANE-EE.
+        """
+
 def escape(data: ReadableBuffer, /) -> str:
     """
     Text from the peer, fit for one line of a log: no control character, none that is not ASCII, and cut where
     it gets long.
+    """
+
+def fingerprint(certificate: ReadableBuffer, /, of: FingerprintOf = ..., digest: Digest | str = ...) -> str:
+    """
+    The fingerprint of a certificate in DER, or of its public key: the algorithm, a colon and lower case hex.
+    Raises ConfigError if no public key can be found in it.
     """
 
 def tables() -> list[tuple[str, list[tuple[str, int]]]]:

@@ -8,13 +8,14 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyMemoryView, PySlice, PyString};
+use pyo3::types::{PyBool, PyBytes, PyMemoryView, PySlice, PyString};
 #[cfg(feature = "stubs")]
-use pyo3::{type_hint_identifier, type_hint_union};
-use smtptls::{Code, Error, Level};
+use pyo3::{PyTypeInfo, type_hint_identifier, type_hint_subscript, type_hint_union};
+use smtptls::{Code, Error};
 
-use crate::enums::Enum;
+use crate::enums::{Enum, Named};
 use crate::errors;
+use crate::tlsa::Tlsa;
 
 #[cfg(feature = "stubs")]
 const READABLE: PyStaticExpr = type_hint_identifier!("_typeshed", "ReadableBuffer");
@@ -104,26 +105,85 @@ impl<'py> FromPyObject<'_, 'py> for Text {
     }
 }
 
-/// A level, by its name or as a member of the enum.
-pub struct LevelLike(pub Level);
+/// A member of an enum, or its name.
+pub struct ByName<T>(pub T);
 
-impl<'py> FromPyObject<'_, 'py> for LevelLike {
+impl<'py, T: Named> FromPyObject<'_, 'py> for ByName<T> {
     type Error = PyErr;
 
     #[cfg(feature = "stubs")]
-    const INPUT_TYPE: PyStaticExpr = type_hint_union!(crate::enums::hint::<Level>(), STR);
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(crate::enums::hint::<T>(), STR);
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let Ok(name) = given.cast::<PyString>() else {
-            return Ok(LevelLike(given.extract::<Enum<Level>>()?.0));
+            return Ok(ByName(given.extract::<Enum<T>>()?.0));
         };
         let name: String = name.extract()?;
-        Level::from_name(&name).map(LevelLike).ok_or_else(|| {
-            let known: Vec<_> = Level::ALL.iter().map(|level| level.name()).collect();
+        T::ALL.iter().copied().find(|value| value.name() == name).map(ByName).ok_or_else(|| {
+            let known: Vec<_> = T::ALL.iter().map(|value| value.name()).collect();
             let name = smtptls::escape(name.as_bytes());
-            let message = format!("\"{name}\" is not a level; there are {}", known.join(", "));
+            let message = format!("\"{name}\" is not a valid {}; there are {}", T::CLASS, known.join(", "));
             errors::raised(&Error::local(Code::Argument, message))
         })
+    }
+}
+
+/// A TLSA record: as such, in its presentation form, or as RDATA.
+pub struct TlsaLike(pub smtptls::Tlsa);
+
+impl<'py> FromPyObject<'_, 'py> for TlsaLike {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(<Tlsa as PyTypeInfo>::TYPE_HINT, STR, READABLE);
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(record) = given.cast::<Tlsa>() {
+            return Ok(TlsaLike(record.get().0.clone()));
+        }
+        let record = match given.cast::<PyString>() {
+            Ok(text) => text.extract::<String>()?.parse(),
+            Err(_) => smtptls::Tlsa::from_rdata(&given.extract::<Data>()?),
+        };
+        record.map(TlsaLike).map_err(|error| errors::raised(&error))
+    }
+}
+
+/// What a message's `TLS-Required: No` (RFC 8689 section 3) outweighs: nothing, since it has none (False);
+/// what the recipient's domain publishes (True); the local level too ("always").
+pub enum TlsOptional {
+    No,
+    Recipient,
+    Always,
+}
+
+impl<'py> FromPyObject<'_, 'py> for TlsOptional {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(
+        type_hint_identifier!("builtins", "bool"),
+        type_hint_subscript!(
+            type_hint_identifier!("typing", "Literal"),
+            PyStaticExpr::Constant { value: pyo3::inspect::PyStaticConstant::Str("always") }
+        )
+    );
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(optional) = given.cast::<PyBool>() {
+            return Ok(if optional.is_true() { TlsOptional::Recipient } else { TlsOptional::No });
+        }
+        let Ok(word) = given.cast::<PyString>() else {
+            let kind = given.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("tls_optional is a bool or \"always\", not {kind}")));
+        };
+        match word.extract::<String>()?.as_str() {
+            "always" => Ok(TlsOptional::Always),
+            other => {
+                let other = smtptls::escape(other.as_bytes());
+                Err(errors::argument(format!("tls_optional is False, True or \"always\", not \"{other}\"")))
+            }
+        }
     }
 }
 

@@ -7,7 +7,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
-use smtptls::{Action, Auth, Close, Code, Entry, Error, FingerprintOf, Level, Protocol, TlsVersion, Tlsrpt};
+use smtptls::{
+    Action, Auth, Close, Code, Digest, Dnssec, Entry, Error, FingerprintOf, Level, Protocol, StsMode,
+    TlsVersion, Tlsrpt,
+};
 
 use crate::errors::{self, WANT_INPUT, WANT_OUTPUT};
 
@@ -20,14 +23,22 @@ pub trait Numbered: Copy + Debug + 'static {
     const CLASS: &'static str;
     const ALL: &'static [Self];
     fn number(self) -> i32;
+    /// What Python calls it.
+    fn member(self) -> String;
+}
+
+/// One whose members have names in logs and configuration files.
+pub trait Named: Numbered {
+    fn name(self) -> &'static str;
 }
 
 macro_rules! numbered {
-    ($($name:ident)*) => {
+    ($($name:ident $member:expr;)*) => {
         $(impl Numbered for $name {
             const CLASS: &'static str = stringify!($name);
             const ALL: &'static [Self] = $name::ALL;
             fn number(self) -> i32 { $name::number(self) }
+            fn member(self) -> String { $member(self) }
         })*
 
         /// The name and the members of each enum, as the engine has them.
@@ -38,11 +49,34 @@ macro_rules! numbered {
     };
 }
 
-numbered! { Code Action Level Entry Auth Close Protocol TlsVersion FingerprintOf Tlsrpt }
+macro_rules! named {
+    ($($name:ident)*) => {
+        $(impl Named for $name {
+            fn name(self) -> &'static str { $name::name(self) }
+        })*
+    };
+}
+
+numbered! {
+    Code from_name;
+    Action from_name;
+    Level from_name;
+    Entry from_variant;
+    Auth from_name;
+    Close from_variant;
+    Protocol from_variant;
+    TlsVersion from_variant;
+    FingerprintOf from_variant;
+    Digest from_name;
+    Dnssec from_name;
+    StsMode from_name;
+    Tlsrpt from_name;
+}
+
+named! { Code Action Level Auth Digest Dnssec StsMode Tlsrpt }
 
 fn table<T: Numbered>() -> Table {
-    let mut table: Table =
-        T::ALL.iter().map(|value| (python_name(&format!("{value:?}")), value.number())).collect();
+    let mut table: Table = T::ALL.iter().map(|value| (value.member(), value.number())).collect();
     if T::CLASS == Code::CLASS {
         // The engine says these by another type, `Progress`; C and Python say them by number.
         table.push(("WANT_INPUT".to_string(), WANT_INPUT));
@@ -51,11 +85,16 @@ fn table<T: Numbered>() -> Table {
     table
 }
 
-/// `NextHost` becomes `NEXT_HOST`, and `Tls12` becomes `TLS1_2`.
-fn python_name(name: &str) -> String {
+/// `next-host` becomes `NEXT_HOST`, and `SMTPTLS_ERR_EOF` becomes `EOF`.
+fn from_name<T: Named>(value: T) -> String {
+    value.name().trim_start_matches("SMTPTLS_ERR_").to_ascii_uppercase().replace('-', "_")
+}
+
+/// `PublicKey` becomes `PUBLIC_KEY`, and `Tls12` becomes `TLS1_2`.
+fn from_variant<T: Numbered>(value: T) -> String {
     let mut python = String::new();
     let mut before = '_';
-    for letter in name.chars() {
+    for letter in format!("{value:?}").chars() {
         let begins = letter.is_ascii_uppercase() && before != '_';
         if begins || (letter.is_ascii_digit() && before.is_ascii_digit()) {
             python.push('_');

@@ -41,6 +41,8 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     details.set_item(intern!(py, "alert"), error.alert())?;
     details.set_item(intern!(py, "action"), Enum(error.action()))?;
     details.set_item(intern!(py, "tlsrpt"), error.tlsrpt().map(|kind| kind.name()))?;
+    details.set_item(intern!(py, "tlsrpt_reason"), error.tlsrpt_reason())?;
+    details.set_item(intern!(py, "enhanced_status"), error.enhanced_status())?;
     made(py, error.code().number(), error.message(), &details)
 }
 

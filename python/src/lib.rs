@@ -6,10 +6,13 @@ mod arguments;
 mod config;
 mod enums;
 mod errors;
+mod fingerprint;
 mod info;
 mod policy;
 mod session;
 mod socket;
+mod sts;
+mod tlsa;
 
 #[pyo3::pymodule]
 mod _native {
@@ -20,11 +23,17 @@ mod _native {
     #[pymodule_export]
     use super::errors::escape;
     #[pymodule_export]
+    use super::fingerprint::fingerprint;
+    #[pymodule_export]
     use super::info::Info;
     #[pymodule_export]
     use super::policy::Policy;
     #[pymodule_export]
     use super::session::Session;
+    #[pymodule_export]
+    use super::sts::{StsPolicy, StsRecord};
+    #[pymodule_export]
+    use super::tlsa::Tlsa;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

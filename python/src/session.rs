@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::PyVisit;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
-use smtptls::{Close, Deadline, Entry, Level, Progress, Protocol, Stream};
+use smtptls::{Close, Deadline, Entry, Level, Progress, Protocol, Stream, Tlsrpt};
 
 use crate::arguments::{Data, Text, Writable};
 use crate::config::Config;
@@ -185,6 +185,19 @@ impl Session {
         self.look(smtptls::Session::insecure_continue)?.map_err(|error| raised(&error))
     }
 
+    /// Raises PolicyError (REQUIRETLS) unless a message with REQUIRETLS may be sent through this session (RFC
+    /// 8689 section 4.2.1): TLS is up; the server is one that secure MX records or an MTA-STS policy name, or
+    /// that the program was told to use (see next_hop of Policy); its certificate was verified by a trust
+    /// chain or by DANE; and it offered REQUIRETLS in its reply to the EHLO inside TLS.
+    ///
+    /// On an error say QUIT and try the next server; other messages may go first. If there is no other
+    /// server, the error's enhanced_status is for the bounce: 5.7.30 where REQUIRETLS is not offered, 5.7.10
+    /// where the session is not good enough. A bounce itself, with an empty return path, may be sent all the
+    /// same.
+    fn check_requiretls(&self, offered: bool) -> PyResult<()> {
+        self.look(|session| session.check_requiretls(offered))?.map_err(|error| raised(&error))
+    }
+
     /// Tells the peer that nothing more will be sent; the socket stays open. Raises Error (TRUNCATED) if the
     /// peer had closed the connection without saying so.
     #[pyo3(signature = (how=Enum(Close::Send)))]
@@ -251,7 +264,8 @@ impl Session {
         self.carry(|session| session.sent(count))
     }
 
-    /// The last SMTP reply that a client received, its lines joined by "\n". Forgotten when TLS begins.
+    /// The last SMTP reply that a client received, its lines joined by "\n". Before TLS it is forgotten when
+    /// TLS begins; after start from the greeting it is the reply to the EHLO inside TLS.
     #[getter]
     fn reply(&self) -> PyResult<Option<String>> {
         self.look(|session| session.reply().map(str::to_string))
@@ -272,6 +286,16 @@ impl Session {
             drop(self.info.set(py, Py::new(py, info)?));
         }
         Ok(self.info.get(py).map(|info| info.clone_ref(py)))
+    }
+
+    /// What belongs into an SMTP TLS report (RFC 8460): a result type and a failure reason each. Also of a
+    /// session that succeeded: under an MTA-STS policy in mode testing what would have failed, and TLSA
+    /// records that are all unusable. Types are not exclusive.
+    #[getter]
+    fn reports(&self) -> PyResult<Vec<(Enum<Tlsrpt>, &'static str)>> {
+        self.look(|session| {
+            session.reports().iter().map(|report| (Enum(report.kind()), report.reason())).collect()
+        })
     }
 
     /// Why the session failed.

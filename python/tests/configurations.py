@@ -15,13 +15,19 @@ import smtptls
 
 
 @pytest.fixture(scope="session")
-def pki(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The throw-away PKI, made once a run; its fields are listed in tests/ca/ca.py of the repository."""
+def ca() -> Any:
+    """The module tests/ca/ca.py of the repository, which makes certificates."""
     path = Path(__file__).resolve().parents[2] / "tests/ca/ca.py"
     spec = importlib.util.spec_from_file_location("smtptls_test_ca", path)
     assert spec and spec.loader
     ca = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ca)
+    return ca
+
+
+@pytest.fixture(scope="session")
+def pki(ca: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The throw-away PKI, made once a run; its fields are listed in tests/ca/ca.py of the repository."""
     return ca.make(tmp_path_factory.mktemp("pki"))
 
 

@@ -16,7 +16,6 @@ from smtptls import _native
 
 FOLDER = Path(__file__).resolve().parent.parent
 PACKAGE = FOLDER / "smtptls"
-LABELLED = ("Action", "Level", "Tlsrpt")
 
 
 def native() -> str:
@@ -45,9 +44,10 @@ def enums() -> str:
     """The enums of `_enums.py` as type checkers can see them."""
     text = "# Written by stubs.py from the engine's tables.\nfrom enum import IntEnum\n\n"
     for name, members in _native.tables():
-        text += f'class {name}(IntEnum):\n    """{getattr(smtptls, name).__doc__}"""\n\n'
+        enum = getattr(smtptls, name)
+        text += f'class {name}(IntEnum):\n    """{enum.__doc__}"""\n\n'
         text += "".join(f"    {member} = {number}\n" for member, number in members)
-        text += "    @property\n    def label(self) -> str: ...\n\n" if name in LABELLED else "\n"
+        text += "    @property\n    def label(self) -> str: ...\n\n" if hasattr(enum, "label") else "\n"
     return formatted(text)
 
 

@@ -69,6 +69,29 @@ def greet(client: Session, server: Session, piece: int | None = None) -> list[An
     return together(client, server, [client.start], answer, piece)
 
 
+def meet(
+    trusting: smtptls.Config, policy: Policy, serving: smtptls.Config, host: str = NAME
+) -> tuple[Session, Any]:
+    """A client that has started with a server, and what its start raised, if anything."""
+    client, server = Session.client(trusting, policy, host), Session.server(serving)
+
+    def start() -> None:
+        try:
+            client.start()
+        except (smtptls.WantInput, smtptls.WantOutput):
+            raise
+        except smtptls.Error:
+            carry(client, server)
+            server.feed(b"")  # it hears no more
+            raise
+
+    def answer() -> None:
+        if server.recv(100):
+            server.sendall(b"250 mail.example.test\r\n")
+
+    return client, together(client, server, [start], [server.start, answer])[0]
+
+
 def pair(
     trusting: smtptls.Config, serving: smtptls.Config, level: str = "verify", **options: Any
 ) -> tuple[Session, Session]:

@@ -1,16 +1,20 @@
-"""Config and Policy: files good and bad, each fault by its name, and wrong types."""
+"""Config: files good and bad, each fault by its name, and wrong types."""
 
 from __future__ import annotations
 
+import datetime
 import pickle
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import smtptls
-from smtptls import Code, Config, ConfigError, Level, Policy, Session, TlsVersion
-from support import NAME, greet
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from smtptls import Code, Config, ConfigError, Policy, Session, TlsVersion
+from support import NAME, greet, meet, sockets, thread
 
 pytest_plugins = ["configurations"]
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
@@ -77,6 +81,13 @@ FAULTS: dict[str, tuple[Code, Any]] = {
     "key a certificate": (Code.KEY_PARSE, lambda pki: {"keypairs": [(pki.leaf, pki.leaf)]}),
     "key encrypted": (Code.KEY_ENCRYPTED, lambda pki: {"keypairs": [(pki.leaf, pki.encrypted_key)]}),
     "key of another": (Code.KEY_MISMATCH, lambda pki: {"keypairs": [(pki.leaf, pki.stray_key)]}),
+    "directory missing": (Code.FILE, lambda pki: {"roots_dirs": [pki.folder / "none"]}),
+    "directory a file": (Code.FILE, lambda pki: {"roots_dirs": [pki.ca]}),
+    "list missing": (Code.FILE, lambda pki: {"crls": [pki.folder / "none.pem"]}),
+    "list empty": (Code.CRL_PARSE, lambda pki: {"crls": [pki.empty]}),
+    "list a certificate": (Code.CRL_PARSE, lambda pki: {"crls": [pki.ca]}),
+    "list of text": (Code.CRL_PARSE, lambda pki: {"crls_pem": ["no PEM at all"]}),
+    "sessions": (Code.ARGUMENT, lambda pki: {"client_sessions": -1}),
     "host name": (Code.ARGUMENT, lambda pki: {"hostname": "two words"}),
     "host name empty": (Code.ARGUMENT, lambda pki: {"hostname": ""}),
     "host name with CRLF": (Code.ARGUMENT, lambda pki: {"hostname": "a\r\nQUIT"}),
@@ -106,6 +117,11 @@ def test_faults_have_names(pki: Any, fault: str) -> None:
         {"keypairs": [("one",)]},
         {"keypairs": ["ab", "cd"]},
         {"keypairs_pem": [(1, 2)]},
+        {"roots_dirs": "a path alone"},
+        {"crls": [5]},
+        {"crls_pem": b"PEM alone"},
+        {"client_sessions": "many"},
+        {"client_sessions": None},
         {"hostname": 5},
         {"hostname": b"mx"},
         {"min_version": "1.2"},
@@ -121,47 +137,91 @@ def test_wrong_types(arguments: dict[str, Any]) -> None:
     assert not isinstance(caught.value, smtptls.Error)
 
 
-def test_arguments_are_keywords(pki: Any) -> None:
+def test_arguments_are_keywords() -> None:
     with pytest.raises(TypeError):
         Config("mx.example.test")  # type: ignore[misc]
-    with pytest.raises(TypeError):
-        Policy("verify", ["x.test"])  # type: ignore[misc]
 
 
-def test_levels() -> None:
-    assert Policy().level is Level.VERIFY
-    for level in Level:
-        assert Policy(level).level is Policy(level.label).level is level
-    for wrong in ("VERIFY", "", "dane?", 0, 99):
-        with pytest.raises(ConfigError) as caught:
-            Policy(wrong)  # type: ignore[arg-type]
-        assert caught.value.code is Code.ARGUMENT
-    for strange in (None, True, 1.5, b"may"):
-        with pytest.raises(TypeError):
-            Policy(strange)  # type: ignore[arg-type]
+def test_a_directory_of_roots(pki: Any, tmp_path: Path, serving: Config) -> None:
+    """As `openssl rehash` fills one: links by hash beside other files."""
+    (tmp_path / "root.pem").write_bytes(pki.ca.read_bytes())
+    (tmp_path / "0a1b2c3d.0").symlink_to("root.pem")
+    (tmp_path / "README").write_text("no certificate")
+    client = Session.client(Config(roots_dirs=[tmp_path]), Policy(), NAME)
+    assert greet(client, Session.server(serving)) == [None, None]
 
 
-def test_names_and_sni() -> None:
-    Policy(names=["a.test", ".b.test", "192.0.2.1", "2001:db8::1"], sni="c.test")
-    unfit: list[Any] = [
-        (["two words"], ...),
-        ([""], ...),
-        (["a\0b"], ...),
-        ([], "192.0.2.1"),
-        ([], ""),
-        ([], "a b"),
-    ]
-    for names, sni in unfit:
-        with pytest.raises(ConfigError) as caught:
-            Policy(names=names, sni=sni)
-        assert caught.value.code is Code.ARGUMENT
-    wrong: list[Any] = [("a.test", ...), ([5], ...), ([], 5), ([], b"a.test")]
-    for names, sni in wrong:
-        with pytest.raises(TypeError):
-            Policy(names=names, sni=sni)
+@pytest.mark.parametrize("form", ["pem", "der", "memory", "text"])
+def test_revocation_lists(ca: Any, tmp_path: Path, form: str) -> None:
+    """Of two certificates of one authority the revoked one fails; and both do where the list has expired."""
+    authority = ca.Issuer(ca.issue(key := ca.new_key(), "revoking CA", names=(), is_ca=True), key)
+    leaves = []
+    for _ in range(2):
+        key = ca.new_key()
+        leaves.append((ca.issue(key, NAME, issuer=authority), ca.key_pem(key)))
+
+    def outcome(crl: Any, leaf: int) -> Code | None:
+        encoding = serialization.Encoding.DER if form == "der" else serialization.Encoding.PEM
+        path, content = tmp_path / "list", crl.public_bytes(encoding)
+        path.write_bytes(content)
+        lists: dict[str, Any] = {"crls": [path]}
+        if form in ("memory", "text"):
+            lists = {"crls_pem": [content if form == "memory" else content.decode()]}
+        trusting = Config(roots_pem=[ca.pem(authority.certificate)], **lists)
+        certificate, key_pem = leaves[leaf]
+        failed = meet(trusting, Policy(), Config(keypairs_pem=[(ca.pem(certificate), key_pem)]))[1]
+        assert failed is None or isinstance(failed, smtptls.CertificateError), failed
+        return failed.code if failed else None
+
+    current = revocation_list(ca, authority, leaves[0][0])
+    assert outcome(current, 0) is Code.CERT_REVOKED
+    assert outcome(current, 1) is None
+    old = revocation_list(ca, authority, leaves[0][0], ended=True)
+    assert outcome(old, 1) is Code.CRL_EXPIRED
 
 
-def test_verify_needs_roots(pki: Any) -> None:
+def revocation_list(ca: Any, issuer: Any, revoked: Any, ended: bool = False) -> Any:
+    """A list of one certificate, that is good from yesterday until tomorrow, or was until an hour ago."""
+    now = datetime.datetime.now(datetime.UTC)
+    until = now - datetime.timedelta(hours=1) if ended else now + ca.DAY
+    entry = x509.RevokedCertificateBuilder().serial_number(revoked.serial_number).revocation_date(now).build()
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+    builder = builder.last_update(now - ca.DAY).next_update(until).add_revoked_certificate(entry)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+    builder = builder.add_extension(identifier, critical=False)
+    builder = builder.add_extension(x509.CRLNumber(1), critical=False)
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def test_sessions_are_resumed(pki: Any) -> None:
+    """A client that keeps sessions resumes one; a client that does not, never."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.leaf, pki.leaf_key)
+    for sessions, resumed in ((8, [False, True]), (0, [False, False])):
+        config = Config(roots=[pki.ca], client_sessions=sessions)
+        assert [resume(config, context) for _ in range(2)] == resumed
+
+
+def resume(config: Config, context: ssl.SSLContext) -> bool:
+    """One connection to OpenSSL, which sends tickets; whether a session was resumed."""
+    with sockets() as (here, there):
+
+        def serve() -> None:
+            with context.wrap_socket(there, server_side=True) as server:
+                server.sendall(b"220 x\r\n")
+                server.recv(100)
+
+        with thread(serve) as raised:
+            client = Session.client(config, Policy(), NAME, here)
+            client.start(smtptls.Entry.HANDSHAKE)
+            assert client.recv(100) == b"220 x\r\n"  # and the tickets before it
+            client.sendall(b"QUIT\r\n")
+        assert not raised
+        assert client.info is not None
+        return client.info.resumed
+
+
+def test_verify_needs_roots() -> None:
     client = Session.client(Config(), Policy("verify"), NAME)
     with pytest.raises(ConfigError) as caught:
         client.start()

@@ -24,6 +24,7 @@ CLASSES: dict[type[Error], tuple[type[BaseException], ...]] = {
     smtptls.ProtocolError: (),
     smtptls.StarttlsUnavailable: (smtptls.ProtocolError,),
     smtptls.InjectionError: (smtptls.ProtocolError,),
+    smtptls.PolicyError: (),
     smtptls.TlsError: (ssl.SSLError,),
     smtptls.CertificateError: (smtptls.TlsError, ssl.SSLCertVerificationError, ValueError),
     smtptls.ClosedError: (smtptls.TlsError, ssl.SSLEOFError),
@@ -38,6 +39,7 @@ def test_every_code_has_its_class(code: Code) -> None:
         assert type(error) in CLASSES
     assert error.code is code and error.message == "why" == error.strerror
     assert error.errno is None and error.alert is None and error.tlsrpt is None
+    assert error.tlsrpt_reason is None and error.enhanced_status is None and error.is_temporary
     assert error.action is Action.FAIL
     assert str(error) == f"{error.name}: why"
     assert error.name == ("SMTPTLS_" if code.name.startswith("WANT") else "SMTPTLS_ERR_") + code.name
@@ -52,11 +54,22 @@ def test_every_class_has_its_bases(kind: type[Error]) -> None:
 
 @pytest.mark.parametrize("code", ALL, ids=lambda code: code.name)
 def test_they_can_be_pickled_and_copied(code: Code) -> None:
-    error = Error(code, "why", errno=5, alert=40, action=Action.NEXT_HOST, tlsrpt="validation-failure")
+    error = Error(
+        code,
+        "why",
+        errno=5,
+        alert=40,
+        action=Action.NEXT_HOST,
+        tlsrpt="validation-failure",
+        tlsrpt_reason="sts-mx-mismatch",
+        enhanced_status="5.7.30",
+    )
     error.note = "by a program"  # type: ignore[attr-defined]
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(twin) is type(error) and str(twin) == str(error) and repr(twin) == repr(error)
-        for name in ("code", "message", "errno", "alert", "action", "tlsrpt", "note"):
+        for name in ("code", "message", "errno", "alert", "action", "note"):
+            assert getattr(twin, name) == getattr(error, name)
+        for name in ("tlsrpt", "tlsrpt_reason", "enhanced_status", "is_temporary"):
             assert getattr(twin, name) == getattr(error, name)
 
 
@@ -66,6 +79,22 @@ def test_numbers_will_do_and_must_exist() -> None:
     for wrong in (0, 1, -9999):
         with pytest.raises(ValueError):
             Error(wrong, "x")
+
+
+@pytest.mark.parametrize(("status", "temporary"), [(None, True), ("4.7.5", True), ("5.7.10", False)])
+def test_what_is_worth_trying_later(status: str | None, temporary: bool) -> None:
+    assert Error(Code.REQUIRETLS, "why", enhanced_status=status).is_temporary is temporary
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes"),
+    [
+        (smtptls.PolicyError, {Code.DANE_REQUIRED, Code.DNSSEC, Code.STS_MX, Code.REQUIRETLS}),
+        (smtptls.StarttlsUnavailable, {Code.NOT_OFFERED, Code.REFUSED, Code.NOT_REQUESTED, Code.NOT_WANTED}),
+    ],
+)
+def test_what_is_in_a_class(kind: type[Error], codes: set[Code]) -> None:
+    assert {code for code in ALL if isinstance(Error(code, "why"), kind)} == codes
 
 
 def test_an_alert_of_the_peer(trusting: Config) -> None:
@@ -78,7 +107,9 @@ def test_an_alert_of_the_peer(trusting: Config) -> None:
         client.start(smtptls.Entry.HANDSHAKE)
     error = caught.value
     assert (error.code, error.alert, error.action) == (Code.ALERT, 40, Action.RECONNECT)
-    assert error.tlsrpt == "validation-failure"
+    assert (error.tlsrpt, error.tlsrpt_reason) == ("validation-failure", "tls-handshake-failure")
+    assert error.enhanced_status == "4.7.5" and error.is_temporary
+    assert client.reports == [(smtptls.Tlsrpt.VALIDATION_FAILURE, "tls-handshake-failure")]
     assert str(client.error) == str(error)
 
 

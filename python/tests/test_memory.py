@@ -109,6 +109,8 @@ def test_info(trusting: Config, serving: Config, pki: Any) -> None:
     assert info.auth is Auth.PKIX and server.info.auth is Auth.NONE
     assert info.certificate_present and not server.info.certificate_present
     assert info.trusted and info.name_matched and info.matched_name == NAME and info.doubt is None
+    assert info.secured and not server.info.secured and info.doubt_depth is None
+    assert info.matched_tlsa is None and info.tlsa_depth is None and info.matched_fingerprint is None
     assert info.peer_subject == f"CN={NAME}" and info.peer_issuer == "CN=smtptls test root CA"
     assert info.received_clause == f"tls {info.cipher} group {info.group}"
     assert info.channel_binding is not None and len(info.channel_binding) == 32
@@ -128,6 +130,9 @@ def test_info_agrees_with_another_x509_parser(trusting: Config, serving: Config,
     assert info.peer_certificates == (certificate.public_bytes(serialization.Encoding.DER),)
     assert info.peer_fingerprint() == "sha256:" + certificate.fingerprint(hashes.SHA256()).hex()
     assert info.peer_fingerprint(FingerprintOf.PUBLIC_KEY) == "sha256:" + digest.finalize().hex()
+    wide = "sha512:" + certificate.fingerprint(hashes.SHA512()).hex()
+    for digest_name in (smtptls.Digest.SHA512, "sha512"):
+        assert info.peer_fingerprint(digest=digest_name) == wide
 
 
 def test_tls_1_2_against_another_implementation(trusting: Config, serving: Config, pki: Any) -> None:
@@ -286,7 +291,9 @@ def test_a_failed_verdict_is_refused_politely(trusting: Config, pki: Any) -> Non
     assert (failed.code, failed.action) == (Code.CERT_UNTRUSTED, Action.NEXT_HOST)
     assert failed.tlsrpt == "certificate-not-trusted"
     assert client.info is not None and not client.info.trusted and client.info.name_matched
-    assert client.info.doubt == failed.message
+    assert client.info.doubt == failed.message and client.info.doubt_depth == 0
+    assert client.reports == [(smtptls.Tlsrpt.CERTIFICATE_NOT_TRUSTED, failed.tlsrpt_reason)]
+    assert not client.info.secured
     with pytest.raises(smtptls.CertificateError):
         client.sendall(b"MAIL FROM:<a@b>\r\n")
     with pytest.raises(smtptls.WantOutput):

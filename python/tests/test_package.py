@@ -22,10 +22,13 @@ PREFIXES = {
     "Action": "SMTPTLS_ACTION_",
     "Auth": "SMTPTLS_AUTH_",
     "Close": "SMTPTLS_CLOSE_",
+    "Digest": "SMTPTLS_DIGEST_",
+    "Dnssec": "SMTPTLS_DNSSEC_",
     "Entry": "SMTPTLS_FROM_",
     "FingerprintOf": "SMTPTLS_FINGERPRINT_",
     "Level": "SMTPTLS_LEVEL_",
     "Protocol": "SMTPTLS_PROTOCOL_",
+    "StsMode": "SMTPTLS_STS_",
     "TlsVersion": "SMTPTLS_",
     "Tlsrpt": "SMTPTLS_TLSRPT_",
 }
@@ -65,8 +68,14 @@ def test_enums_are_those_of_c() -> None:
 
 def test_labels() -> None:
     assert [action.label for action in smtptls.Action] == ["fail", "continue", "reconnect", "next-host"]
-    assert [level.label for level in smtptls.Level] == ["may", "encrypt", "verify"]
+    levels = ["none", "may", "encrypt", "fingerprint", "dane", "dane-only", "verify", "secure"]
+    assert [level.label for level in smtptls.Level] == levels
+    assert [auth.label for auth in smtptls.Auth] == ["none", "fingerprint", "dane-ee", "dane-ta", "pkix"]
+    assert [digest.label for digest in smtptls.Digest] == ["sha1", "sha256", "sha384", "sha512"]
+    assert [status.label for status in smtptls.Dnssec] == ["none", "secure", "insecure", "bogus", "error"]
+    assert [mode.label for mode in smtptls.StsMode] == ["none", "testing", "enforce"]
     assert smtptls.Tlsrpt.CERTIFICATE_EXPIRED.label == "certificate-expired"
+    assert len(smtptls.Tlsrpt) == 11
 
 
 def test_what_the_package_says_of_itself() -> None:
@@ -85,7 +94,8 @@ def test_everything_public_is_there_and_documented() -> None:
     for name in set(smtptls.__all__) - {"__version__"}:
         thing = getattr(smtptls, name)
         assert thing.__doc__, name
-    for kind in (smtptls.Config, smtptls.Info, smtptls.Policy, smtptls.Session):
+    kinds = [smtptls.Config, smtptls.Info, smtptls.Policy, smtptls.Session]
+    for kind in (*kinds, smtptls.StsPolicy, smtptls.StsRecord, smtptls.Tlsa):
         for name, member in vars(kind).items():
             if not name.startswith("_"):
                 assert member.__doc__, f"{kind.__name__}.{name}"

@@ -116,6 +116,19 @@ def test_a_pair_in_memory(tmp_path, pki):
     valgrind(program, *arguments)
 
 
+def test_what_a_policy_comes_to(tmp_path):
+    program = own(tmp_path, "demand")
+    run(program)
+    valgrind(program)
+
+
+def test_verdicts_and_what_is_said_of_them(tmp_path, pki):
+    program = own(tmp_path, "verdict")
+    arguments = [pki.ca, pki.leaf, pki.leaf_key]
+    run(program, *arguments)
+    valgrind(program, *arguments)
+
+
 def test_install_and_link_from_there_alone(tmp_path, pki):
     """make install PREFIX= DESTDIR=, then pkg-config, shared and static."""
     prefix = tmp_path / "prefix"

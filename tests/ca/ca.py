@@ -35,14 +35,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NAME = "mail.example.test"
 OTHER_NAME = "other.example.test"
 PASSWORD = "secret"
 
-Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 DAY = datetime.timedelta(days=1)
 GOOD_NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName(NAME),
@@ -117,18 +117,25 @@ def issue(
     names: tuple[x509.GeneralName, ...] = GOOD_NAMES,
     is_ca: bool = False,
     path_length: int | None = None,
-    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    purpose: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.SERVER_AUTH,
     begins: datetime.timedelta = -DAY,
     ends: datetime.timedelta = 30 * DAY,
+    signs: bool | None = None,
+    extra: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    digest: hashes.HashAlgorithm | None = None,
 ) -> x509.Certificate:
-    """Sign a certificate over `key`; without an issuer it signs itself. Times are counted from now."""
+    """Sign a certificate over `key`; without an issuer it signs itself. Times are counted from now.
+
+    `signs` is the key usage keyCertSign, by default a CA's; `extra` are further extensions, critical or not.
+    """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = issuer.key if issuer else key
     usage = dict.fromkeys(
         ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
          "decipher_only"), False)  # fmt: skip
-    usage |= {"digital_signature": True, "key_cert_sign": is_ca, "crl_sign": is_ca}
+    signs = is_ca if signs is None else signs
+    usage |= {"digital_signature": True, "key_cert_sign": signs, "crl_sign": is_ca}
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     builder = (
         x509.CertificateBuilder()
@@ -145,9 +152,13 @@ def issue(
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    if names or not is_ca:
+    if purpose is not None and (names or not is_ca):
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    return builder.sign(signer, hashes.SHA256())
+    for extension, critical in extra:
+        builder = builder.add_extension(extension, critical=critical)
+    if isinstance(signer, ed25519.Ed25519PrivateKey):
+        return builder.sign(signer, None)
+    return builder.sign(signer, digest or hashes.SHA256())
 
 
 def pem(certificate: x509.Certificate) -> bytes:

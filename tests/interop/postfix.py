@@ -112,11 +112,14 @@ def free_port() -> int:
 class Postfix:
     """The instance, running from `with` to the end of its block."""
 
-    def __init__(self, pki: Paths, relay: int = 0) -> None:
+    def __init__(
+        self, pki: Paths, relay: int = 0, *, cert: Path | None = None, key: Path | None = None
+    ) -> None:
         self._command = require_peer("postfix", package="postfix")
         if os.getuid() != 0:
             missing("a private Postfix can only be started by root")
         self._pki = pki
+        self._cert, self._key = cert or pki.leaf, key or pki.leaf_key
         self.port = free_port()
         self._relay = relay
 
@@ -149,8 +152,8 @@ class Postfix:
         main = MAIN_CF.format(
             folder=self.folder,
             daemons=daemons,
-            key=self._pki.leaf_key,
-            cert=self._pki.leaf,
+            key=self._key,
+            cert=self._cert,
             ca=self.folder / "etc/ca.pem",
             name=NAME,
             relay=self._relay,

@@ -1,15 +1,14 @@
 //! The engine up to the verdict: replies and commands become events, the table's acts become bytes.
 
-use pki_types::{CertificateDer, UnixTime};
-
 use super::{Entry, Progress, Session};
 use crate::buffer::Buffer;
-use crate::chain::{Facts, Trust, judge};
+use crate::chain::Facts;
 use crate::dialog::{Act, Event, OUT_OF_STEP, READY, State, classify, next};
 use crate::error::{Failure, escape};
 use crate::outcome::Stage;
 use crate::reply::Reply;
 use crate::tls::{CHANGE_CIPHER_SPEC, Tls, begins_record};
+use crate::verdict::facts;
 use crate::{Code, Info, Protocol, Role};
 
 impl Session {
@@ -346,7 +345,8 @@ impl Session {
         };
         tls.forget_secrets();
         let facts = match self.role {
-            Role::Client => self.judge_server(&negotiated.chain),
+            // A resumed session too: from the chain that its first handshake saw.
+            Role::Client => facts(&self.config, &self.policy, &self.demand, &negotiated.chain),
             Role::Server => Facts::default(),
         };
         if self.role == Role::Client && self.demand.level.authenticates() {
@@ -370,17 +370,6 @@ impl Session {
         }
         self.step(event)?;
         Ok(true)
-    }
-
-    /// A resumed session too is judged under the policy of now, from the chain that its first handshake saw.
-    fn judge_server(&self, chain: &[CertificateDer<'_>]) -> Facts {
-        let trust = Trust {
-            anchors: self.config.anchors(),
-            lists: &self.config.revocation_lists(),
-            algorithms: self.config.algorithms(),
-            now: UnixTime::now(),
-        };
-        judge(chain, &self.demand, &self.policy, trust)
     }
 
     /// The server may have a better certificate by the next time, and then it is to be seen.

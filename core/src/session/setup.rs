@@ -96,16 +96,9 @@ impl Session {
     }
 
     fn check_client(&mut self, entry: Entry) -> Result<(), Failure> {
-        self.demand = crate::demand::demand(&self.policy, &self.host)?;
+        self.demand = crate::verdict::demand_of(&self.config, &self.policy, &self.host)?;
         self.reports = self.demand.reports.clone();
         let level = self.demand.level;
-        if matches!(level, Level::Verify | Level::Secure) && self.config.anchors().is_empty() {
-            let message = format!(
-                "level {} needs trust anchors, and the configuration has none: add the system's or a file of them",
-                level.name()
-            );
-            return Err(Failure::new(Code::NoRoots, message));
-        }
         if level == Level::None && entry == Entry::Handshake {
             let message = "level none wants no TLS, and at this entry there is nothing else";
             return Err(Failure::new(Code::Argument, message));

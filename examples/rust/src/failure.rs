@@ -25,6 +25,12 @@ impl Failure {
     }
 }
 
+/// Whether a session failed before a byte was sent: the policy, or what the DNS says, forbids it.
+pub fn is_unsent(error: &Error) -> bool {
+    use Code::*;
+    matches!(error.code(), Argument | NoRoots | Dnssec | DaneRequired | StsMx)
+}
+
 /// The library knows best what its own errors mean.
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {

@@ -8,7 +8,7 @@ pub mod wire;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
-use smtptls::{Code, Error};
+use smtptls::{Code, Error, Info};
 
 use crate::failure::Failure;
 use crate::options::Options;
@@ -34,6 +34,14 @@ pub fn run(program: &str, deliver: fn(&Options, &[u8]) -> Result<(), Failure>) -
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints what TLS came out as, and who the server proved to be.
+pub fn tell_tls(info: Option<&Info>) {
+    let Some(info) = info else { return tell("tls: none") };
+    tell(&format!("tls: {}", info.summary()));
+    let secured = if info.secured() { "yes" } else { "no" };
+    tell(&format!("peer: level={} auth={} secured={secured}", info.level().name(), info.auth().name()));
 }
 
 /// Prints a line. Unlike `println!` it does not panic when nobody reads.

@@ -100,6 +100,15 @@ pub fn goodbye(by: Deadline) -> Deadline {
     Deadline::after(by.remaining().map_or(LIMIT, |left| left.min(LIMIT)))
 }
 
+/// RFC 3207 section 4.1: QUIT at once, where the server can still hear it. TLS is up and the verdict is bad, or
+/// TLS did not begin and the server said so.
+pub fn refuse(stream: &mut Stream<Fd<'_>>, socket: &TcpStream, error: &Error, by: Deadline) {
+    if stream.session().is_tls() || matches!(error.code(), Code::NotOffered | Code::Refused) {
+        drop(stream.refuse());
+        linger(socket, by);
+    }
+}
+
 /// Lets the peer read our last words: to close a socket with input unread would tear them up.
 pub fn linger(socket: &TcpStream, by: Deadline) {
     drop(socket.shutdown(Shutdown::Write));

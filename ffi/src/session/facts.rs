@@ -1,9 +1,9 @@
 //! smtptls_session: what can be asked of it.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
 use super::{code, look, smtptls_session};
-use crate::boundary::{c_text, or_null, shared};
+use crate::boundary::{c_text, object, or_null, shared};
 use crate::error::smtptls_error;
 use crate::info::smtptls_info;
 
@@ -62,6 +62,56 @@ pub unsafe extern "C" fn smtptls_session_info(session: *const smtptls_session) -
             None => std::ptr::null(),
         })
     }
+}
+
+/// What belongs into an SMTP TLS report (RFC 8460), one result for each index
+/// from 0: one of enum smtptls_tlsrpt, and SMTPTLS_TLSRPT_NONE past the last.
+/// A session that succeeded may have some too: what would have failed under an
+/// MTA-STS policy in mode testing, and TLSA records that are all unusable.
+/// Types are not exclusive (RFC 8460 section 4.3). *reason is the
+/// failure-reason-code, such as "dane-no-match"; static, and NULL past the
+/// last. reason may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_report(
+    session: *const smtptls_session,
+    index: usize,
+    reason: *mut *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed, and a pointer or NULL at reason.
+    unsafe {
+        let (kind, text) = look(session, (0, std::ptr::null()), |session| {
+            let report = session.stream.session().reports().get(index);
+            report
+                .map_or((0, std::ptr::null()), |report| (report.kind().number(), report.c_reason().as_ptr()))
+        });
+        if let Some(reason) = object(reason) {
+            *reason = text;
+        }
+        kind
+    }
+}
+
+/// Whether a message with REQUIRETLS may be sent through this session (RFC 8689
+/// section 4.2.1), SMTPTLS_OK or SMTPTLS_ERR_REQUIRETLS. It may if TLS is up;
+/// if the server is one that secure MX records or an MTA-STS policy name, or
+/// that the program was told to use (see smtptls_policy_set_next_hop()); if its
+/// certificate was verified by a trust chain or by DANE; and if it offered
+/// REQUIRETLS in its reply to the EHLO inside TLS, which is for you to say.
+///
+/// The session goes on as before, whatever this returns. On an error,
+/// smtptls_session_error() is about this call until another one fails, and its
+/// smtptls_error_enhanced_status() is for the bounce if there is no other
+/// server to try: "5.7.30" where REQUIRETLS is not offered, "5.7.10" where the
+/// session is not good enough. Say QUIT and try the next server; other messages
+/// may go first. A bounce itself, with an empty return path, may be sent all
+/// the same.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_check_requiretls(
+    session: *mut smtptls_session,
+    offered: bool,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { code(session, |session| session.stream.session().check_requiretls(offered).map(|()| 0)) }
 }
 
 /// Why the last call that failed did so, or NULL if none has. Valid until the

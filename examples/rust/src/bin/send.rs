@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use smtptls::{Action, Code, Deadline, Entry, Fd, Info, Mode, Session, Stream};
+use smtptls::{Action, Deadline, Entry, Fd, Mode, Session, Stream};
 use smtptls_examples::client::Client;
 use smtptls_examples::failure::Failure;
 use smtptls_examples::options::Options;
-use smtptls_examples::wire::{Wire, connect, linger};
-use smtptls_examples::{run, tell};
+use smtptls_examples::wire::{Wire, connect, refuse};
+use smtptls_examples::{run, tell, tell_tls};
 
 fn main() -> ExitCode {
     run("send", deliver)
@@ -27,24 +27,16 @@ fn deliver(options: &Options, message: &[u8]) -> Result<(), Failure> {
     let hello = stream.session().reply().unwrap_or_default().to_string();
     let wire = match started {
         Ok(_) => {
-            tell(&format!("tls: {}", stream.info().map(Info::summary).unwrap_or_default()));
+            tell_tls(stream.info());
             Wire::tls(stream)
         }
-        // Plaintext, which only level `may` allows; the connection is as good as it was.
+        // Plaintext, which only levels `none` and `may` allow; the connection is as good as it was.
         Err(error) if error.action() == Action::Continue => {
-            tell("tls: none");
+            tell_tls(None);
             Wire::clear(&socket)
         }
         Err(error) => {
-            // RFC 3207 section 4.1: QUIT at once, where the server can still hear it.
-            use Code::*;
-            if matches!(
-                error.code(),
-                CertInvalid | CertTime | CertUntrusted | CertName | NotOffered | Refused
-            ) {
-                drop(stream.refuse());
-                linger(&socket, by);
-            }
+            refuse(&mut stream, &socket, &error, by);
             return Err(error.into());
         }
     };

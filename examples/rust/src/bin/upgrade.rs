@@ -4,12 +4,12 @@
 use std::net::TcpStream;
 use std::process::ExitCode;
 
-use smtptls::{Action, Code, Config, Deadline, Entry, Fd, Info, Level, Mode, Protocol, Session, Stream};
+use smtptls::{Action, Config, Deadline, Entry, Fd, Level, Mode, Policy, Protocol, Session, Stream};
 use smtptls_examples::client::{Client, keyword};
-use smtptls_examples::failure::Failure;
+use smtptls_examples::failure::{Failure, is_unsent};
 use smtptls_examples::options::Options;
-use smtptls_examples::wire::{Wire, connect, linger};
-use smtptls_examples::{run, tell};
+use smtptls_examples::wire::{Wire, connect, refuse};
+use smtptls_examples::{run, tell, tell_tls};
 
 fn main() -> ExitCode {
     run("upgrade", deliver)
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
 
 fn deliver(options: &Options, message: &[u8]) -> Result<(), Failure> {
     let config = options.config()?;
+    let policy = options.policy()?;
     let by = Deadline::after(options.timeout);
     let socket = connect(&options.host, options.port, by).map_err(Failure::peer)?;
 
@@ -25,17 +26,18 @@ fn deliver(options: &Options, message: &[u8]) -> Result<(), Failure> {
     client.wanted(220, "the greeting", greeting)?;
     let mut extensions = say_hello(&mut client, options, &config)?;
 
-    if keyword(&extensions, "STARTTLS").is_some() {
-        if let Some(stream) = starttls(options, &config, &socket, by, client.unread())? {
-            tell(&format!("tls: {}", stream.info().map(Info::summary).unwrap_or_default()));
+    let level = policy.effective_level(&options.name).inspect_err(|_| client.leave())?;
+    let offered = keyword(&extensions, "STARTTLS").is_some();
+    if offered && level != Level::None {
+        let stream = starttls(options, &config, &policy, &socket, &mut client, by)?;
+        tell_tls(stream.as_ref().and_then(Stream::info));
+        if let Some(stream) = stream {
             // RFC 3207 section 4.2: what was learnt before TLS is forgotten.
             client = Client::new(Wire::tls(stream), by);
             extensions = say_hello(&mut client, options, &config)?;
-        } else {
-            tell("tls: none");
         }
-    } else if options.level == Level::May {
-        tell("tls: none");
+    } else if level.allows_plaintext() {
+        tell_tls(None);
     } else {
         client.leave();
         return Err(Failure::not_offered("the server does not offer STARTTLS"));
@@ -62,24 +64,24 @@ fn say_hello(client: &mut Client<'_>, options: &Options, config: &Config) -> Res
 fn starttls<'a>(
     options: &Options,
     config: &Config,
+    policy: &Policy,
     socket: &'a TcpStream,
+    client: &mut Client<'_>,
     by: Deadline,
-    unread: usize,
 ) -> Result<Option<Stream<Fd<'a>>>, Failure> {
-    let mut session = Session::client(config, &options.policy()?, &options.name);
+    let mut session = Session::client(config, policy, &options.name);
     session.set_protocol(options.protocol)?;
     let mut stream = Stream::new(session, Fd::new(socket, Mode::Blocking));
     stream.set_deadline(by);
-    match stream.start(Entry::Command, unread) {
+    match stream.start(Entry::Command, client.unread()) {
         Ok(_) => Ok(Some(stream)),
         // The server refused, and the connection is as good as it was.
         Err(error) if error.action() == Action::Continue => Ok(None),
         Err(error) => {
-            // RFC 3207 section 4.1: QUIT at once, where the server can still hear it.
-            use Code::*;
-            if matches!(error.code(), CertInvalid | CertTime | CertUntrusted | CertName | Refused) {
-                drop(stream.refuse());
-                linger(socket, by);
+            if is_unsent(&error) {
+                client.leave();
+            } else {
+                refuse(&mut stream, socket, &error, by);
             }
             Err(error.into())
         }

@@ -1,0 +1,58 @@
+//! A configuration, a policy and a chain come together: what is demanded, what is found, and the verdict.
+
+use pki_types::{CertificateDer, UnixTime};
+
+use crate::chain::{Facts, Trust, judge};
+use crate::demand::{Demand, demand};
+use crate::error::Failure;
+use crate::info::Auth;
+use crate::outcome::Stage;
+use crate::{Code, Config, Error, Level, Policy, Role};
+
+/// What `policy` demands of `host`, if `config` has what it takes.
+pub(crate) fn demand_of(config: &Config, policy: &Policy, host: &str) -> Result<Demand, Failure> {
+    let demand = demand(policy, host)?;
+    if matches!(demand.level, Level::Verify | Level::Secure) && config.anchors().is_empty() {
+        let message = format!(
+            "level {} needs trust anchors, and the configuration has none: add the system's or a file of them",
+            demand.level.name()
+        );
+        return Err(Failure::new(Code::NoRoots, message));
+    }
+    Ok(demand)
+}
+
+/// What is known of a chain, as it is now.
+pub(crate) fn facts(
+    config: &Config,
+    policy: &Policy,
+    demand: &Demand,
+    chain: &[CertificateDer<'_>],
+) -> Facts {
+    let trust = Trust {
+        anchors: config.anchors(),
+        lists: &config.revocation_lists(),
+        algorithms: config.algorithms(),
+        now: UnixTime::now(),
+    };
+    judge(chain, demand, policy, trust)
+}
+
+impl Config {
+    /// What a session under this policy would make of a server `host` that shows these certificates, in DER and its
+    /// own first: how it is authenticated, or the error. No handshake, so nothing says that the server has the key:
+    /// for tools that explain, and for policies that are weighed after a session.
+    pub fn judge(&self, policy: &Policy, host: &str, chain: &[&[u8]]) -> Result<Auth, Error> {
+        let judged = |failure: Failure, level, stage| failure.judge(Role::Client, level, stage, false);
+        let demand =
+            demand_of(self, policy, host).map_err(|failure| judged(failure, policy.level(), Stage::Local))?;
+        let chain: Vec<_> = chain.iter().map(|certificate| CertificateDer::from(*certificate)).collect();
+        let facts = facts(self, policy, &demand, &chain);
+        match facts.failure() {
+            Some(failure) if demand.level.authenticates() => {
+                Err(judged(failure.clone(), demand.level, Stage::Handshake))
+            }
+            _ => Ok(facts.auth()),
+        }
+    }
+}
