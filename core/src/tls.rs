@@ -395,8 +395,8 @@ fn failure(error: &rustls::Error, handshaking: bool) -> Failure {
 
 /// What this library will not do, where the peer can do nothing else. RFC 9325 section 5.2 exempts opportunistic
 /// TLS, but rustls has none of it; so the reason is said, and the policy decides about plaintext.
-const OLD_VERSION: &str = "; the peer has only versions of TLS older than 1.2, which RFC 8996 ended";
-const OLD_CIPHER: &str = "; the peer has no cipher suite, group or key in common with this library, which has AES-GCM \
+const OLD_VERSION: &str = "; the peer probably has only versions of TLS older than 1.2, which RFC 8996 ended";
+const OLD_CIPHER: &str = "; the peer probably has no cipher suite, group or key in common with this library, which has AES-GCM \
     and ChaCha20-Poly1305 with ECDHE, and neither RSA key exchange, finite field DHE nor CBC";
 
 fn hint(error: &rustls::Error) -> Option<&'static str> {

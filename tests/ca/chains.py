@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ca.ca import DAY, NAME, OTHER_NAME, Issuer, Key, issue, key_pem, new_key, pem
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-
-from ca.ca import DAY, NAME, OTHER_NAME, Issuer, Key, issue, key_pem, new_key, pem
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
@@ -71,7 +71,9 @@ class Maker:
         self.root = self.authority("Chains Root")
         self.inner = self.authority("Chains Intermediate", self.root)
 
-    def authority(self, name: str, above: Issuer | None = None, key: Key | None = None, **details: object) -> Issuer:
+    def authority(
+        self, name: str, above: Issuer | None = None, key: Key | None = None, **details: object
+    ) -> Issuer:
         key = key or new_key()
         details = {"names": (), "is_ca": True} | details
         return Issuer(issue(key, name, issuer=above, **details), key)  # type: ignore[arg-type]
@@ -176,8 +178,8 @@ def trust(m: Maker) -> None:
 
 
 def dates(m: Maker) -> None:
-    past = {"begins": -20 * DAY, "ends": -DAY}
-    future = {"begins": 10 * DAY, "ends": 20 * DAY}
+    past: dict[str, Any] = {"begins": -20 * DAY, "ends": -DAY}
+    future: dict[str, Any] = {"begins": 10 * DAY, "ends": 20 * DAY}
     m.add("expired", m.root, **past)
     m.add("not-yet-valid", m.root, **future)
     old, early = m.authority("Old", m.root, **past), m.authority("Early", m.root, **future)
@@ -258,8 +260,21 @@ def old(m: Maker) -> None:
     (m.folder / "ca").write_text("basicConstraints=critical,CA:TRUE\n")
 
     def sign(name: str, subject: str, *arguments: str) -> None:
-        m.openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={subject}")
-        m.openssl("x509", "-req", "-in", f"{name}.csr", "-days", "30", "-out", f"{name}.pem", *arguments)  # fmt: skip
+        m.openssl(
+            "req",
+            "-new",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={subject}",
+        )
+        request = ("-in", f"{name}.csr", "-days", "30", "-out", f"{name}.pem")
+        m.openssl("x509", "-req", *request, *arguments)
 
     by_root = ("-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial")
     sign("sha1", NAME, *by_root, "-sha1", "-extfile", "san")
@@ -277,6 +292,3 @@ def old(m: Maker) -> None:
     chain("sha1-intermediate", "undersha1", "sha1ca")
     chain("version-1", "v1")
     chain("version-1-anchor", "below", "v1ca", anchor="v1ca")
-
-
-

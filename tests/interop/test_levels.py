@@ -1,4 +1,4 @@
-"""Our levels and Postfix's: the same server, asked by `upgrade` and by posttls-finger, which finds the same."""
+"""Our levels and Postfix's: of the same server `upgrade` and posttls-finger find the same."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from postfix import Postfix
 
 LEVELS = ("may", "encrypt", "fingerprint", "other-fingerprint", "verify", "secure", "secure-parent")
 CERTIFICATES = (
-    "leaf", "rsa", "chain", "nochain", "expired", "notyet", "other", "wildcard", "cnonly", "client", "selfsigned",
-    "caleaf",
+    "leaf", "rsa", "chain", "nochain", "expired", "notyet", "other", "wildcard", "cnonly", "client",
+    "selfsigned", "caleaf",
 )  # fmt: skip
 # Postfix goes by the common name of a certificate that has no subjectAltName; RFC 9525 section 2 ended that.
 DIFFERENT = {("cnonly", level) for level in ("verify", "secure", "secure-parent")}
 PARENT = NAME.partition(".")[2]
-SAID = re.compile(r"^posttls-finger: (Verified|Trusted|Untrusted|Anonymous) TLS connection established", re.MULTILINE)
+SAID = re.compile(
+    r"^posttls-finger: (Verified|Trusted|Untrusted|Anonymous) TLS connection established", re.MULTILINE
+)
 
 
 def digest(path: Path) -> str:
@@ -66,7 +68,9 @@ def ask_postfix(port: int, level: str, fingerprint: str, pki: Paths) -> bool:
             expected = [NAME]
         case _:
             expected = []
-    colons = [re.sub(r"(..)(?=.)", r"\1:", text).upper() if level == "fingerprint" else text for text in expected]
+    colons = [
+        re.sub(r"(..)(?=.)", r"\1:", text).upper() if level == "fingerprint" else text for text in expected
+    ]
     text = run([finger, "-c", "-d", "sha256", "-l", level, "-F", str(pki.ca), f"[127.0.0.1]:{port}", *colons])
     said = SAID.search(text)
     assert said, text

@@ -22,11 +22,16 @@ def server_context(chain: Chain) -> ssl.SSLContext:
     """A server's context for any chain: without the levels that keep weak ones out."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
+    load(context, chain)
+    return context
+
+
+def load(context: ssl.SSLContext, chain: Chain) -> None:
+    """The chain and its key, which load_cert_chain takes from a file only."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(chain.text + chain.key)
         file.flush()
         context.load_cert_chain(file.name)
-    return context
 
 
 class Server:
@@ -66,8 +71,8 @@ def client(port: int, *arguments: str, folder: Path, anchor: bytes) -> str:
     """What s_client says of the server behind the port."""
     (folder / "anchor.pem").write_bytes(anchor)
     command = [
-        "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", "anchor.pem", "-no-CApath", "-no-CAstore",
-        "-purpose", "sslserver", *arguments,
+        "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", "anchor.pem",
+        "-no-CApath", "-no-CAstore", "-purpose", "sslserver", *arguments,
     ]  # fmt: skip
     result = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
@@ -76,7 +81,7 @@ def client(port: int, *arguments: str, folder: Path, anchor: bytes) -> str:
 
 
 def verdict(text: str) -> str:
-    """`ok`, with the depth of the matched record under DANE, or the number of the first error and its depth."""
+    """`ok`, under DANE with the depth of the record, or the number of the first error and its depth."""
     if fault := FAULT.search(text):
         depth = re.findall(r"^depth=(\d+)", text[: fault.start()], re.MULTILINE)
         return f"{fault[1]} {depth[-1]}"

@@ -47,7 +47,8 @@ class OpenSSL:
 
     def answer(self, octets: bytes) -> bytes:
         self._incoming.write(octets)
-        with contextlib.suppress(ssl.SSLWantReadError):
+        # What it does not like it says in an alert.
+        with contextlib.suppress(ssl.SSLError):
             self._tls.do_handshake()
         return self._outgoing.read()
 

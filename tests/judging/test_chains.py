@@ -1,4 +1,4 @@
-"""The table of chains: chain x level x policy -> facts, code, action, status, report. And OpenSSL's verdict beside ours."""
+"""The table of chains: chain x policy -> facts, code, action, status, report; and OpenSSL's verdict."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def fingerprint(case: Case, digest: Digest = Digest.SHA256) -> str:
     return text
 
 
-# Each with the column of the table that says what becomes of it, and the way in which a good one is authenticated.
+# Each with the column of the table that says what becomes of it, and how a good one is authenticated.
 DEMANDING: dict[str, tuple[Callable[[Case], Policy], str, Auth, Level]] = {
     "verify": (lambda case: Policy("verify"), "verify", Auth.PKIX, Level.VERIFY),
     "verify-name": (lambda case: Policy("verify", names=["a.test", NAME]), "verify", Auth.PKIX, Level.VERIFY),
@@ -115,7 +115,8 @@ DEMANDING: dict[str, tuple[Callable[[Case], Policy], str, Auth, Level]] = {
 
 @pytest.mark.parametrize("demand", DEMANDING)
 def test_where_the_certificate_counts(case: Case, demand: str) -> None:
-    """R3207-4.1-3, R3207-6-5, R7817-3-1, R7672-3.1.1-1, R7672-3.1.2-1, R7672-3.1.2-2, R8461-4.2-1, R9325-4.5-1."""
+    """R3207-4.1-3, R3207-6-5, R7817-3-1, R7672-3.1.1-1, R7672-3.1.2-1, R7672-3.1.2-2, R8461-4.2-1,
+    R9325-4.5-1."""
     make_policy, column, auth, level = DEMANDING[demand]
     verdict = case.judge(make_policy(case))
     want = case.row.get(column, "ok")
@@ -155,7 +156,7 @@ OPPORTUNISTIC: dict[str, tuple[Callable[[], Policy], Level]] = {
 
 @pytest.mark.parametrize("demand", OPPORTUNISTIC)
 def test_where_it_does_not(case: Case, demand: str) -> None:
-    """R3207-4.1-2, R7672-2.2-2, R7672-2.2-3, R8461-5-2: TLS comes up, and Info has the doubt of level verify."""
+    """R3207-4.1-2, R7672-2.2-2, R7672-2.2-3, R8461-5-2: TLS comes up, and Info has the doubt of verify."""
     make_policy, level = OPPORTUNISTIC[demand]
     verdict = case.judge(make_policy())
     assert verdict.error is None, verdict.error
@@ -191,7 +192,11 @@ def test_what_fits_nobody(case: Case, demand: str) -> None:
     verdict = case.judge(make_policy())
     assert verdict.error and verdict.error.code is Code[code]
     assert verdict.error.tlsrpt == "certificate-not-trusted"
-    assert (verdict.info.auth, verdict.info.matched_tlsa, verdict.info.matched_fingerprint) == (Auth.NONE, None, None)
+    assert (verdict.info.auth, verdict.info.matched_tlsa, verdict.info.matched_fingerprint) == (
+        Auth.NONE,
+        None,
+        None,
+    )
 
 
 def agrees(ours: str, theirs: str) -> bool:
@@ -209,7 +214,13 @@ def test_openssl_agrees_or_the_table_says_why(case: Case, column: str, tmp_path:
         return  # a chain that OpenSSL refuses to show; it is in the table for us alone
     arguments: dict[str, list[str]] = {
         "verify": ["-verify_hostname", NAME],
-        "dane-ta": ["-dane_tlsa_domain", NAME, "-dane_tlsa_rrdata", str(case.anchor), "-dane_ee_no_namechecks"],
+        "dane-ta": [
+            "-dane_tlsa_domain",
+            NAME,
+            "-dane_tlsa_rrdata",
+            str(case.anchor),
+            "-dane_ee_no_namechecks",
+        ],
     }
     with openssl.Server(case.chain) as server:
         text = openssl.client(server.port, *arguments[column], folder=tmp_path, anchor=case.chain.anchor)

@@ -24,7 +24,8 @@ def root() -> Issuer:
 
 
 def certificate(root: Issuer, names: list[str]) -> tuple[bytes, bytes]:
-    common, general = "leaf", []
+    common = "leaf"
+    general: list[x509.GeneralName] = []
     for name in names:
         match name.split(":", 1):
             case ["CN", text]:
