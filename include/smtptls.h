@@ -332,8 +332,10 @@ struct smtptls_config;
 // Why something failed. Read-only.
 struct smtptls_error;
 
-// The facts of an established TLS connection. Read-only. Strings are UTF-8,
-// belong to the session and live as long as it does.
+// The facts of an established TLS connection. Read-only, and good for any
+// thread. Strings are UTF-8. What a session shows belongs to the session, and
+// lives as long as it does, as do the strings in it; what
+// smtptls_info_from_bytes() made is yours to free.
 struct smtptls_info;
 
 // What is demanded of one destination. Cheap to make: one per delivery is
@@ -404,9 +406,6 @@ const struct smtptls_error *smtptls_config_error(const struct smtptls_config *co
 int smtptls_config_set_hostname(struct smtptls_config *config,
                                 const char *hostname);
 
-// The oldest protocol version to accept, one of enum smtptls_tls_version.
-int smtptls_config_set_min_version(struct smtptls_config *config, int version);
-
 // Trusts the authorities that the system trusts. SMTPTLS_ERR_NO_ROOTS if it
 // trusts none.
 int smtptls_config_add_system_roots(struct smtptls_config *config);
@@ -466,6 +465,85 @@ int smtptls_config_add_keypair_pem(struct smtptls_config *config,
                                    const void *key,
                                    size_t key_len);
 
+// Reads the files of the key pairs again; pairs from memory stay. All are
+// checked first: on an error the old ones go on serving, and
+// smtptls_config_error() says which file and why. Sessions that are made
+// afterwards see the new ones. For a frozen configuration, from any thread, but
+// of the calls that change a live configuration only one at a time, and
+// smtptls_config_error() is about the last.
+int smtptls_config_reload_keypairs(struct smtptls_config *config);
+
+// Takes the key pairs of another configuration that is being made, in place of
+// its own: for a program that can read no files any more, or whose names have
+// changed. The other one may be freed then. SMTPTLS_ERR_NO_KEYPAIR if it has
+// none; on any error the old pairs go on serving. Threads as for
+// smtptls_config_reload_keypairs().
+int smtptls_config_replace_keypairs(struct smtptls_config *config,
+                                    const struct smtptls_config *from);
+
+// The keys for a server's session tickets: count times 32 random octets, one
+// behind the other. The first key seals new tickets, and each opens those that
+// it has sealed, so all processes and hosts with the same keys resume each
+// other's sessions. To rotate, put the new key first and leave the old ones
+// behind it for as long as their tickets are good. With none, the default,
+// nothing is resumed. Before the configuration is frozen and afterwards;
+// threads as for smtptls_config_reload_keypairs(). The keys are copied; wipe
+// your own.
+int smtptls_config_set_ticket_keys(struct smtptls_config *config,
+                                   const void *keys,
+                                   size_t count);
+
+// The oldest protocol version to accept, one of enum smtptls_tls_version;
+// SMTPTLS_TLS1_2 by default.
+int smtptls_config_set_min_version(struct smtptls_config *config, int version);
+
+// The newest protocol version to use, one of enum smtptls_tls_version;
+// SMTPTLS_TLS1_3 by default.
+int smtptls_config_set_max_version(struct smtptls_config *config, int version);
+
+// The cipher suites to use, in order of preference: names of IANA or of
+// OpenSSL, with colons, commas or blanks between. Returns how many words of
+// the list name none that the library has, see smtptls_config_unknown(), or
+// SMTPTLS_ERR_ARGUMENT if no word does. The default are all, and they are all
+// good.
+//
+// A list is for the versions of TLS that it names suites of: one without a
+// suite of TLS 1.3 leaves those as they are, as with OpenSSL.
+int smtptls_config_set_ciphers(struct smtptls_config *config,
+                               const char *list);
+
+// The key exchange groups to use, in order of preference: names of IANA or of
+// OpenSSL, with colons, commas or blanks between. Returns how many words of
+// the list name none that the library has, see smtptls_config_unknown(), or
+// SMTPTLS_ERR_ARGUMENT if no word does. A client's key share is for the first.
+//
+// By default a client begins with x25519 and a server with X25519MLKEM768: a
+// key share of the latter makes a ClientHello longer than a segment, which
+// some SMTP servers cannot take, and at level may mail would then go in
+// plaintext. A server that prefers X25519MLKEM768 still gets it, at the second
+// try. To begin with it, set "X25519MLKEM768:x25519:secp256r1:secp384r1".
+int smtptls_config_set_groups(struct smtptls_config *config, const char *list);
+
+// A word of the list that was set last, escaped, which names no cipher suite
+// or group that the library has. NULL past the last. Valid until the next list
+// is set.
+const char *smtptls_config_unknown(const struct smtptls_config *config,
+                                   size_t index);
+
+// The name of the service, "smtp" by default. A session ticket of one service
+// is nothing to another that has the same keys.
+int smtptls_config_set_service(struct smtptls_config *config,
+                               const char *name);
+
+// For how many seconds a session ticket is good; an hour by default, and a
+// week at most.
+int smtptls_config_set_ticket_lifetime(struct smtptls_config *config,
+                                       uint32_t seconds);
+
+// How many tickets a server gives after a handshake of TLS 1.3: 0, 1 or 2; one
+// by default.
+int smtptls_config_set_tickets(struct smtptls_config *config, size_t count);
+
 // The code, one of enum smtptls_code. SMTPTLS_OK for NULL.
 int smtptls_error_code(const struct smtptls_error *error);
 
@@ -500,8 +578,9 @@ const char *smtptls_error_tlsrpt_name(const struct smtptls_error *error);
 // "dane-no-match", or NULL. Static.
 const char *smtptls_error_tlsrpt_reason(const struct smtptls_error *error);
 
-// One line for logs and Received headers, such as "TLSv1.3 with cipher
-// TLS_AES_256_GCM_SHA384 (256 bits) key-exchange X25519MLKEM768".
+// What Postfix logs of a connection and writes into Received, word for word:
+// "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange
+// X25519 server-signature ECDSA (prime256v1) server-digest SHA256".
 const char *smtptls_info_summary(const struct smtptls_info *info);
 
 // The protocol version, "TLSv1.2" or "TLSv1.3".
@@ -510,6 +589,13 @@ const char *smtptls_info_version(const struct smtptls_info *info);
 // The cipher suite by its IANA name.
 const char *smtptls_info_cipher(const struct smtptls_info *info);
 
+// The cipher suite by OpenSSL's name: "ECDHE-RSA-AES128-GCM-SHA256". In TLS 1.3
+// it is IANA's.
+const char *smtptls_info_cipher_openssl(const struct smtptls_info *info);
+
+// What Exim has in $tls_in_cipher: "TLS1.3:TLS_AES_256_GCM_SHA384:256".
+const char *smtptls_info_exim_cipher(const struct smtptls_info *info);
+
 // The strength of the cipher in bits.
 int smtptls_info_cipher_bits(const struct smtptls_info *info);
 
@@ -517,8 +603,28 @@ int smtptls_info_cipher_bits(const struct smtptls_info *info);
 // of TLS 1.2 had none.
 const char *smtptls_info_group(const struct smtptls_info *info);
 
+// The algorithm of the server's signature in the handshake, by OpenSSL's name:
+// "RSA-PSS", "ECDSA". NULL of a resumed session.
+const char *smtptls_info_server_signature(const struct smtptls_info *info);
+
+// The digest of that signature, "SHA256"; NULL where it is part of the
+// algorithm.
+const char *smtptls_info_server_digest(const struct smtptls_info *info);
+
+// The algorithm of the client's signature; NULL if it showed no certificate,
+// and of a resumed session.
+const char *smtptls_info_client_signature(const struct smtptls_info *info);
+
+// The digest of that signature, or NULL.
+const char *smtptls_info_client_digest(const struct smtptls_info *info);
+
 // On a server, the server name (SNI) that the client sent, or NULL.
 const char *smtptls_info_server_name(const struct smtptls_info *info);
+
+// The application protocol (ALPN, RFC 7301) that was agreed on, not terminated;
+// NULL if there is none. *len is its length.
+const uint8_t *smtptls_info_alpn(const struct smtptls_info *info,
+                                 size_t *len);
 
 // Whether an earlier TLS session was resumed.
 bool smtptls_info_resumed(const struct smtptls_info *info);
@@ -574,11 +680,47 @@ int smtptls_info_tlsa_depth(const struct smtptls_info *info);
 // hex, or NULL.
 const char *smtptls_info_matched_fingerprint(const struct smtptls_info *info);
 
+// The "tls-exporter" channel binding (RFC 9266) for SASL SCRAM-*-PLUS: 32
+// bytes. NULL at TLS 1.2, where the library cannot tell whether it is
+// defined. *len is its length.
+const uint8_t *smtptls_info_channel_binding(const struct smtptls_info *info,
+                                            size_t *len);
+
+// The "tls-server-end-point" channel binding (RFC 5929 section 4.1): a digest
+// of the server's certificate. NULL where it is not defined: without one, and
+// where its signature has no digest of its own, as with Ed25519. *len is its
+// length.
+const uint8_t *smtptls_info_server_end_point(const struct smtptls_info *info,
+                                             size_t *len);
+
+// The clause for a Received header (RFC 8314 section 4.3), such as
+// "tls TLS_AES_256_GCM_SHA384 group x25519".
+const char *smtptls_info_received_clause(const struct smtptls_info *info);
+
+// All of it as bytes, to be carried to another process, which makes an info of
+// them by smtptls_info_from_bytes(). There is no secret in them. *len is their
+// number; they live as long as the info.
+const uint8_t *smtptls_info_to_bytes(const struct smtptls_info *info,
+                                     size_t *len);
+
+// An info from what smtptls_info_to_bytes() gave, in whatever process. NULL if
+// these bytes are no info, or out of memory. Free it with smtptls_info_free().
+// Whoever hands the bytes over is believed.
+struct smtptls_info *smtptls_info_from_bytes(const void *data, size_t len);
+
+// Frees an info that smtptls_info_from_bytes() made, and no other: that of a
+// session is the session's. NULL is fine.
+void smtptls_info_free(struct smtptls_info *info);
+
 // The DER of a certificate that the peer sent, the peer's own at index 0.
-// NULL past the last.
+// NULL past the last. *len is its length.
 const uint8_t *smtptls_info_peer_cert(const struct smtptls_info *info,
                                       size_t index,
                                       size_t *len);
+
+// The certificates that the peer sent, in PEM, its own first. Empty if it sent
+// none.
+const char *smtptls_info_peer_chain_pem(const struct smtptls_info *info);
 
 // The digest of the peer's certificate or public key: the algorithm, a colon
 // and lower case hex, such as "sha256:0f1e...". NULL if there is none. of is
@@ -594,15 +736,32 @@ const char *smtptls_info_peer_subject(const struct smtptls_info *info);
 // The issuer of the peer's certificate as in RFC 4514, or NULL.
 const char *smtptls_info_peer_issuer(const struct smtptls_info *info);
 
-// The "tls-exporter" channel binding (RFC 9266) for SASL SCRAM-*-PLUS: 32
-// bytes. NULL at TLS 1.2, where the library cannot tell whether it is
-// defined.
-const uint8_t *smtptls_info_channel_binding(const struct smtptls_info *info,
-                                            size_t *len);
+// The common name of the peer's certificate, escaped, or NULL. It is for logs:
+// no name is compared with it.
+const char *smtptls_info_peer_common_name(const struct smtptls_info *info);
 
-// The clause for a Received header (RFC 8314 section 4.3), such as
-// "tls TLS_AES_256_GCM_SHA384 group x25519".
-const char *smtptls_info_received_clause(const struct smtptls_info *info);
+// The common name of the issuer, escaped, or NULL.
+const char *smtptls_info_peer_issuer_common_name(const struct smtptls_info *info);
+
+// The serial number of the peer's certificate in lower case hex, or NULL.
+const char *smtptls_info_peer_serial(const struct smtptls_info *info);
+
+// A name of the peer's certificate, escaped: "DNS:mx.example.com",
+// "IP:192.0.2.1", "email:", "URI:". NULL past the last.
+const char *smtptls_info_peer_name(const struct smtptls_info *info,
+                                   size_t index);
+
+// When the peer's certificate begins, in seconds since 1970; -1 without one.
+int64_t smtptls_info_peer_not_before(const struct smtptls_info *info);
+
+// When the peer's certificate ends, in seconds since 1970; -1 without one.
+int64_t smtptls_info_peer_not_after(const struct smtptls_info *info);
+
+// The kind of the peer's key, "RSA", "ECDSA" or "ED25519", or NULL.
+const char *smtptls_info_peer_key_algorithm(const struct smtptls_info *info);
+
+// The size of the peer's key in bits, or 0.
+int smtptls_info_peer_key_bits(const struct smtptls_info *info);
 
 // A new policy of one of enum smtptls_level; NULL if there is no such level.
 struct smtptls_policy *smtptls_policy_new(int level);

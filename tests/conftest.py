@@ -145,7 +145,8 @@ def run_send(
 ) -> Sent:
     """Run `send` (or, with which="upgrade", `upgrade`) to its end; None leaves a flag out.
 
-    `prefix` goes before the program, as for strace; `flags` are further ones, as they stand. A run that outlasts its own --timeout fails.
+    `prefix` goes before the program, as for strace; `flags` are further ones, as they stand. A run that
+    outlasts its own --timeout fails.
     """
     argv = [*prefix, *program(language, which), "--host", host, "--port", str(port)]
     argv += ["--from", sender, "--to", to]

@@ -1,23 +1,28 @@
 //! Who we are and whom we trust: made once, frozen, then shared by all threads and all children.
 
+mod live;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use pki_types::{ServerName, SignatureVerificationAlgorithm, TrustAnchor};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use webpki::CertRevocationList;
+use zeroize::Zeroizing;
 
 use crate::error::escape;
 use crate::keypair::KeyPair;
 use crate::observe::ExporterSecret;
 use crate::pem::Pem;
-use crate::provider::provider;
+use crate::provider::{all_groups, client_groups, provider};
 use crate::resolver::Resolver;
 use crate::resumption::{Sessions, resumption};
 use crate::revocation::RevocationLists;
 use crate::roots::Roots;
+use crate::suites::{groups_of, suites_of};
+use crate::ticket::Tickets;
 use crate::verifier::Verifier;
 use crate::{Code, Error};
 
@@ -52,10 +57,17 @@ pub struct ConfigBuilder {
     provider: Arc<CryptoProvider>,
     hostname: Option<String>,
     min_version: TlsVersion,
+    max_version: TlsVersion,
+    suites: Option<Vec<SupportedCipherSuite>>,
+    groups: Option<Vec<&'static dyn SupportedKxGroup>>,
     roots: Roots,
     revocation: RevocationLists,
     key_pairs: Vec<KeyPair>,
     client_sessions: usize,
+    service: String,
+    ticket_keys: Vec<Zeroizing<Vec<u8>>>,
+    ticket_lifetime: u32,
+    tickets: usize,
     spoilt: Option<Error>,
 }
 
@@ -72,7 +84,10 @@ struct Frozen {
     sessions: Option<Arc<Sessions>>,
     client: Arc<ClientConfig>,
     client_without_sni: Arc<ClientConfig>,
-    server: Option<Arc<ServerConfig>>,
+    server: Arc<ServerConfig>,
+    /// What changes while sessions run.
+    resolver: Arc<Resolver>,
+    tickets: Arc<Tickets>,
 }
 
 impl ConfigBuilder {
@@ -82,11 +97,18 @@ impl ConfigBuilder {
         ConfigBuilder {
             provider: Arc::new(provider()),
             hostname: None,
-            min_version: TlsVersion::default(),
+            min_version: TlsVersion::Tls12,
+            max_version: TlsVersion::Tls13,
+            suites: None,
+            groups: None,
             roots: Roots::default(),
             revocation: RevocationLists::default(),
             key_pairs: Vec::new(),
             client_sessions: 0,
+            service: "smtp".to_string(),
+            ticket_keys: Vec::new(),
+            ticket_lifetime: 3600,
+            tickets: 1,
             spoilt: None,
         }
     }
@@ -106,6 +128,40 @@ impl ConfigBuilder {
     pub fn min_version(&mut self, version: TlsVersion) -> &mut Self {
         self.min_version = version;
         self
+    }
+
+    /// The newest version of TLS to use.
+    pub fn max_version(&mut self, version: TlsVersion) -> &mut Self {
+        self.max_version = version;
+        self
+    }
+
+    /// The cipher suites to use, in order of preference: names of IANA or of OpenSSL, with colons, commas or blanks
+    /// between. Gives the words that name none which the library has; a list without one that it has is an error.
+    /// The default are all, and they are all good (RFC 9325 section 4.2).
+    ///
+    /// A list is for the versions of TLS that it names suites of: one without a suite of TLS 1.3 leaves those as they
+    /// are, as with OpenSSL. To do without a version there are `min_version` and `max_version`.
+    pub fn ciphers(&mut self, list: &str) -> Result<Vec<String>, Error> {
+        let (chosen, unknown) = suites_of(list, &self.provider.cipher_suites);
+        let found = some(chosen, "cipher suite", list);
+        self.suites = Some(self.kept(found)?);
+        Ok(unknown)
+    }
+
+    /// The key exchange groups to use, in order of preference: names of IANA or of OpenSSL, with colons, commas or
+    /// blanks between. Gives the words that name none which the library has; a list without one that it has is an
+    /// error. A client's key share is for the first of them.
+    ///
+    /// By default a client begins with x25519 and a server with X25519MLKEM768: a key share of the latter makes a
+    /// ClientHello longer than a segment, which some SMTP servers cannot take, and at level `may` mail would then go
+    /// in plaintext. A server that prefers X25519MLKEM768 gets it, by a HelloRetryRequest or from a client that
+    /// begins with it.
+    pub fn groups(&mut self, list: &str) -> Result<Vec<String>, Error> {
+        let (chosen, unknown) = groups_of(list, all_groups());
+        let found = some(chosen, "key exchange group", list);
+        self.groups = Some(self.kept(found)?);
+        Ok(unknown)
     }
 
     /// Trusts the authorities that the system trusts.
@@ -165,31 +221,56 @@ impl ConfigBuilder {
         chain: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<&mut Self, Error> {
-        let result = Pem::from_file(chain.as_ref())
-            .and_then(|chain| Ok((chain, Pem::from_file(key.as_ref())?)))
-            .and_then(|(chain, key)| self.add(&chain, &key));
+        let result = KeyPair::from_files(chain.as_ref(), key.as_ref(), &self.provider);
+        let result = result.map(|pair| self.key_pairs.push(pair));
         self.keep(result)
     }
 
     /// As `add_keypair_file`, from PEM text.
     pub fn add_keypair_pem(&mut self, chain: &[u8], key: &[u8]) -> Result<&mut Self, Error> {
-        let result = self.add(&Pem::from_memory(chain), &Pem::from_memory(key));
+        let pair = KeyPair::from_pem(&Pem::from_memory(chain), &Pem::from_memory(key), &self.provider);
+        let result = pair.map(|pair| self.key_pairs.push(pair));
         self.keep(result)
     }
 
-    fn add(&mut self, chain: &Pem, key: &Pem) -> Result<(), Error> {
-        self.key_pairs.push(KeyPair::from_pem(chain, key, &self.provider)?);
-        Ok(())
+    /// Keys for a server's session tickets, 32 random octets each: the first seals new tickets, and each opens those
+    /// that it has sealed. All processes and hosts with the same keys resume each other's sessions. Without keys, the
+    /// default, nothing is resumed. They change while sessions run: `Config::set_ticket_keys`.
+    pub fn ticket_keys(&mut self, keys: &[&[u8]]) -> Result<&mut Self, Error> {
+        self.ticket_keys = keys.iter().map(|key| Zeroizing::new(key.to_vec())).collect();
+        let result = self.sealed_tickets().map(drop);
+        self.keep(result)
+    }
+
+    /// For how many seconds a ticket is good; an hour by default, and a week at most (RFC 8446 section 4.6.1).
+    pub fn ticket_lifetime(&mut self, seconds: u32) -> &mut Self {
+        self.ticket_lifetime = seconds.min(7 * 86_400);
+        self
+    }
+
+    /// How many tickets a server gives after a handshake of TLS 1.3: 0, 1 or 2; one by default.
+    pub fn tickets(&mut self, count: usize) -> &mut Self {
+        self.tickets = count.min(2);
+        self
+    }
+
+    /// The name of the service, `smtp` by default. A ticket of one service is nothing to another, so that a client
+    /// that is let in by the one is not by the other.
+    pub fn service(&mut self, name: &str) -> &mut Self {
+        self.service = name.to_string();
+        self
+    }
+
+    fn kept<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.spoilt.get_or_insert_with(|| error.clone());
+        }
+        result
     }
 
     fn keep(&mut self, result: Result<(), Error>) -> Result<&mut Self, Error> {
-        match result {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                self.spoilt.get_or_insert_with(|| error.clone());
-                Err(error)
-            }
-        }
+        self.kept(result)?;
+        Ok(self)
     }
 
     /// Checks the configuration as a whole and makes it read-only.
@@ -202,7 +283,9 @@ impl ConfigBuilder {
             None => system_hostname(),
         };
         let sessions = (self.client_sessions > 0).then(|| Arc::new(Sessions::new(self.client_sessions)));
-        let client = Arc::new(self.client(sessions.as_ref())?);
+        let resolver = Arc::new(Resolver::new(self.key_pairs.clone()));
+        let tickets = self.sealed_tickets()?;
+        let client = Arc::new(self.client(sessions.as_ref(), &resolver)?);
         let mut client_without_sni = ClientConfig::clone(&client);
         client_without_sni.enable_sni = false;
         Ok(Config(Arc::new(Frozen {
@@ -213,49 +296,70 @@ impl ConfigBuilder {
             sessions,
             client,
             client_without_sni: Arc::new(client_without_sni),
-            server: self.server()?,
+            server: Arc::new(self.server(&resolver, &tickets)?),
+            resolver,
+            tickets,
         })))
     }
 
-    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
-        const FROM_12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
-        const FROM_13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
-        match self.min_version {
-            TlsVersion::Tls12 => FROM_12,
-            TlsVersion::Tls13 => FROM_13,
+    fn sealed_tickets(&self) -> Result<Arc<Tickets>, Error> {
+        let tickets = Tickets::new(&self.provider, &self.service, self.ticket_lifetime);
+        let tickets =
+            tickets.ok_or_else(|| Error::local(Code::Internal, "there is no cipher for tickets"))?;
+        tickets.set_keys(&self.ticket_keys.iter().map(|key| key.as_slice()).collect::<Vec<_>>())?;
+        Ok(Arc::new(tickets))
+    }
+
+    fn versions(&self) -> Result<&'static [&'static SupportedProtocolVersion], Error> {
+        use TlsVersion::{Tls12, Tls13};
+        const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+        match (self.min_version, self.max_version) {
+            (Tls12, Tls13) => Ok(BOTH),
+            (Tls12, Tls12) => Ok(&BOTH[1..]),
+            (Tls13, Tls13) => Ok(&BOTH[..1]),
+            (Tls13, Tls12) => {
+                Err(Error::local(Code::Argument, "the oldest version of TLS is newer than the newest"))
+            }
         }
     }
 
-    fn client(&self, sessions: Option<&Arc<Sessions>>) -> Result<ClientConfig, Error> {
+    /// The provider with the suites and groups that were chosen, or with these groups.
+    fn chosen(&self, groups: Vec<&'static dyn SupportedKxGroup>) -> Arc<CryptoProvider> {
+        let mut provider = CryptoProvider::clone(&self.provider);
+        provider.cipher_suites = self.suites.clone().unwrap_or(provider.cipher_suites);
+        provider.kx_groups = self.groups.clone().unwrap_or(groups);
+        Arc::new(provider)
+    }
+
+    fn client(
+        &self,
+        sessions: Option<&Arc<Sessions>>,
+        resolver: &Arc<Resolver>,
+    ) -> Result<ClientConfig, Error> {
         let verifier = Verifier::new(self.provider.signature_verification_algorithms);
-        let builder = ClientConfig::builder_with_provider(self.provider.clone())
-            .with_protocol_versions(self.versions())
+        let mut config = ClientConfig::builder_with_provider(self.chosen(client_groups()))
+            .with_protocol_versions(self.versions()?)
             .map_err(unusable)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let mut config = match self.key_pairs.is_empty() {
-            true => builder.with_no_client_auth(),
-            false => builder.with_client_cert_resolver(Arc::new(Resolver::new(&self.key_pairs))),
-        };
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(resolver.clone());
         config.resumption = resumption(sessions);
         config.key_log = Arc::new(ExporterSecret);
         Ok(config)
     }
 
-    fn server(&self) -> Result<Option<Arc<ServerConfig>>, Error> {
-        if self.key_pairs.is_empty() {
-            return Ok(None);
-        }
-        let mut config = ServerConfig::builder_with_provider(self.provider.clone())
-            .with_protocol_versions(self.versions())
+    fn server(&self, resolver: &Arc<Resolver>, tickets: &Arc<Tickets>) -> Result<ServerConfig, Error> {
+        let mut config = ServerConfig::builder_with_provider(self.chosen(self.provider.kx_groups.clone()))
+            .with_protocol_versions(self.versions()?)
             .map_err(unusable)?
             // RFC 8314 section 4.2: ask for no client certificate unless it is of use.
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Resolver::new(&self.key_pairs)));
+            .with_cert_resolver(resolver.clone());
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        config.ticketer = tickets.clone();
+        config.send_tls13_tickets = self.tickets;
         config.key_log = Arc::new(ExporterSecret);
-        Ok(Some(Arc::new(config)))
+        Ok(config)
     }
 }
 
@@ -268,11 +372,6 @@ impl Config {
     /// The name that this host gives in EHLO and in its greeting.
     pub fn hostname(&self) -> &str {
         &self.0.hostname
-    }
-
-    /// Whether it has a key pair, without which no server session offers STARTTLS.
-    pub fn has_keypair(&self) -> bool {
-        self.0.server.is_some()
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
@@ -298,8 +397,19 @@ impl Config {
         if sni { self.0.client.clone() } else { self.0.client_without_sni.clone() }
     }
 
-    pub(crate) fn server(&self) -> Option<Arc<ServerConfig>> {
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
         self.0.server.clone()
+    }
+}
+
+/// What was chosen, if that is anything.
+fn some<T>(chosen: Vec<T>, what: &str, list: &str) -> Result<Vec<T>, Error> {
+    match chosen.is_empty() {
+        false => Ok(chosen),
+        true => {
+            let message = format!("no {what} that the library has is in \"{}\"", escape(list.as_bytes()));
+            Err(Error::local(Code::Argument, message))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What rustls tells only its hooks: the name a client asked for, and the secret behind channel bindings; and what
-//! a hook of ours must know of the connection: to whom it goes.
+//! What rustls tells only its hooks: the name a client asked for, the key pair that is shown, how the handshake was
+//! signed, and the secret behind channel bindings; and what a hook of ours must know of the connection: to whom
+//! it goes.
 //!
 //! The hooks belong to a configuration, which all sessions share, and rustls calls them inside
 //! `process_tls_records`, in the same thread. So a slot of the thread carries what they are told from there to
@@ -7,12 +8,14 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
 use pki_types::ServerName;
 use rustls::KeyLog;
 use rustls::crypto::hash::Hash;
 use rustls::crypto::tls13::OkmBlock;
-use rustls::{SupportedCipherSuite, Tls13CipherSuite};
+use rustls::sign::CertifiedKey;
+use rustls::{SignatureScheme, SupportedCipherSuite, Tls13CipherSuite};
 use zeroize::Zeroizing;
 
 /// What the hooks were told during one call, and what they may know.
@@ -22,6 +25,11 @@ pub(crate) struct Observed {
     pub server: Option<ServerName<'static>>,
     /// The SNI of the ClientHello.
     pub server_name: Option<String>,
+    /// The key pair that is shown to the peer.
+    pub own: Option<Arc<CertifiedKey>>,
+    /// How we signed the handshake, and how the peer did.
+    pub own_scheme: Option<SignatureScheme>,
+    pub peer_scheme: Option<SignatureScheme>,
     /// The exporter secret of TLS 1.3 (RFC 8446 section 7.1).
     pub exporter: Option<Zeroizing<Vec<u8>>>,
 }
@@ -37,6 +45,9 @@ pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R 
     let result = call();
     let told = SLOT.take();
     observed.server_name = told.server_name.or(observed.server_name.take());
+    observed.own = told.own.or(observed.own.take());
+    observed.own_scheme = told.own_scheme.or(observed.own_scheme);
+    observed.peer_scheme = told.peer_scheme.or(observed.peer_scheme);
     observed.exporter = told.exporter.or(observed.exporter.take());
     result
 }
@@ -44,6 +55,21 @@ pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R 
 /// From the certificate resolver.
 pub(crate) fn server_name(name: &str) {
     SLOT.with_borrow_mut(|slot| slot.server_name = Some(name.to_string()));
+}
+
+/// From the certificate resolver: the key pair that it chose.
+pub(crate) fn own(pair: &Arc<CertifiedKey>) {
+    SLOT.with_borrow_mut(|slot| slot.own = Some(pair.clone()));
+}
+
+/// From our own key, when it signs.
+pub(crate) fn own_scheme(scheme: SignatureScheme) {
+    SLOT.with_borrow_mut(|slot| slot.own_scheme = Some(scheme));
+}
+
+/// From the verifier, when the peer's signature is good.
+pub(crate) fn peer_scheme(scheme: SignatureScheme) {
+    SLOT.with_borrow_mut(|slot| slot.peer_scheme = Some(scheme));
 }
 
 /// For the store of sessions: who it is that the connection goes to; nothing if none are to be kept.

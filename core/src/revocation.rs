@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_cert::certificate::Raw;
+use x509_cert::crl::CertificateList;
+use x509_cert::der::Decode as _;
 
 use crate::pem::Pem;
 use crate::{Code, Error};
@@ -11,7 +14,8 @@ use crate::{Code, Error};
 /// certificate whose issuer has no list here passes. DANE and fingerprints know no revocation.
 #[derive(Clone, Default)]
 pub(crate) struct RevocationLists {
-    lists: Vec<Arc<CertRevocationList<'static>>>,
+    /// The newest first: webpki asks the first list of an issuer, and no other.
+    lists: Vec<(u64, Arc<CertRevocationList<'static>>)>,
 }
 
 impl RevocationLists {
@@ -20,7 +24,7 @@ impl RevocationLists {
         let mut added = Vec::new();
         for (n, list) in pem.revocation_lists()?.iter().enumerate() {
             match OwnedCertRevocationList::from_der(list) {
-                Ok(list) => added.push(Arc::new(list.into())),
+                Ok(parsed) => added.push((issued(list), Arc::new(parsed.into()))),
                 Err(error) => {
                     let why = match error {
                         webpki::Error::UnsupportedDeltaCrl => "it is a delta list",
@@ -35,10 +39,17 @@ impl RevocationLists {
             }
         }
         self.lists.append(&mut added);
+        self.lists.sort_by_key(|(issued, _)| std::cmp::Reverse(*issued));
         Ok(())
     }
 
     pub fn lists(&self) -> Vec<&CertRevocationList<'static>> {
-        self.lists.iter().map(AsRef::as_ref).collect()
+        self.lists.iter().map(|(_, list)| list.as_ref()).collect()
     }
+}
+
+/// When a list was issued, in seconds since 1970.
+fn issued(list: &[u8]) -> u64 {
+    let list = CertificateList::<Raw>::from_der(list);
+    list.map_or(0, |list| list.tbs_cert_list.this_update.to_unix_duration().as_secs())
 }

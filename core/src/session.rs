@@ -8,6 +8,8 @@ mod dialogue;
 mod setup;
 mod transfer;
 
+use std::sync::Arc;
+
 use crate::buffer::{Buffer, MOST};
 use crate::demand::Demand;
 use crate::dialog::State;
@@ -130,7 +132,7 @@ pub struct Session {
     gathered: Vec<u8>,
     close_sent: bool,
     verdict: Option<Failure>,
-    info: Option<Info>,
+    info: Option<Arc<Info>>,
 }
 
 impl Session {
@@ -336,7 +338,12 @@ impl Session {
 
     /// The facts of the TLS connection, once the handshake is done; also if the policy is not met.
     pub fn info(&self) -> Option<&Info> {
-        self.info.as_ref()
+        self.info.as_deref()
+    }
+
+    /// The same, to be kept longer than the session.
+    pub fn shared_info(&self) -> Option<Arc<Info>> {
+        self.info.clone()
     }
 
     /// What the session waits for, in a message.

@@ -22,7 +22,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{ClientConfig, CommonState, HandshakeKind, NamedGroup, ServerConfig};
+use rustls::{ClientConfig, CommonState, HandshakeKind, ServerConfig};
 
 use crate::Code;
 use crate::buffer::Buffer;
@@ -77,13 +77,17 @@ enum Step {
 /// What a handshake came out as.
 pub(crate) struct Negotiated {
     pub version: TlsVersion,
-    pub cipher: String,
-    pub cipher_bits: u32,
-    pub group: Option<String>,
+    pub suite: u16,
+    pub group: Option<u16>,
     pub server_name: Option<String>,
+    pub alpn: Option<Vec<u8>>,
     pub resumed: bool,
     pub chain: Vec<CertificateDer<'static>>,
-    pub channel_binding: Option<[u8; 32]>,
+    /// The certificate that we have shown.
+    pub own: Option<CertificateDer<'static>>,
+    pub own_scheme: Option<u16>,
+    pub peer_scheme: Option<u16>,
+    pub exporter: Option<[u8; 32]>,
 }
 
 impl Tls {
@@ -240,17 +244,22 @@ impl Tls {
             _ => TlsVersion::Tls12,
         };
         let suite = common.negotiated_cipher_suite()?;
-        let cipher = suite.suite().as_str().unwrap_or("unknown").replacen("TLS13_", "TLS_", 1);
-        let secret = self.observed.exporter.as_ref();
+        let observed = &self.observed;
+        let secret = observed.exporter.as_ref();
+        let own_scheme = observed.own_scheme.map(u16::from);
         Some(Negotiated {
             version,
-            cipher_bits: if cipher.contains("AES_128") { 128 } else { 256 },
-            cipher,
-            group: common.negotiated_key_exchange_group().map(|group| group_name(group.name())),
-            server_name: self.observed.server_name.clone(),
+            suite: u16::from(suite.suite()),
+            group: common.negotiated_key_exchange_group().map(|group| u16::from(group.name())),
+            server_name: observed.server_name.clone(),
+            alpn: common.alpn_protocol().map(<[u8]>::to_vec),
             resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
             chain: common.peer_certificates().unwrap_or_default().to_vec(),
-            channel_binding: secret.and_then(|secret| channel_binding(suite, secret)),
+            // A client that was not asked for its certificate has signed nothing; a server that resumed has one.
+            own: observed.own.as_ref().and_then(|own| own.cert.first().cloned()),
+            own_scheme,
+            peer_scheme: observed.peer_scheme.map(u16::from),
+            exporter: secret.and_then(|secret| channel_binding(suite, secret)),
         })
     }
 
@@ -360,18 +369,6 @@ fn append(output: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize
 /// line from garbage.
 pub(crate) fn begins_record(input: &[u8]) -> bool {
     input.first().is_none_or(|byte| (20..=23).contains(byte))
-}
-
-/// The name in the IANA registry, which has X25519 in lower case.
-fn group_name(group: NamedGroup) -> String {
-    match group {
-        NamedGroup::X25519 => "x25519".to_string(),
-        NamedGroup::X448 => "x448".to_string(),
-        group => match group.as_str() {
-            Some(name) => name.to_string(),
-            None => format!("0x{:04X}", u16::from(group)),
-        },
-    }
 }
 
 fn failure(error: &rustls::Error, handshaking: bool) -> Failure {

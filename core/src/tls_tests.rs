@@ -8,7 +8,7 @@ fn server_config() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).unwrap();
     let mut builder = crate::Config::builder();
     builder.add_keypair_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
-    (builder.freeze().unwrap().server().unwrap(), made.cert.der().clone())
+    (builder.freeze().unwrap().server(), made.cert.der().clone())
 }
 
 /// A buffered client and our server, up.
@@ -45,7 +45,7 @@ fn meet(versions: &[&'static rustls::SupportedProtocolVersion]) -> (ClientConnec
 #[test]
 fn channel_binding_is_what_rustls_exports() {
     let (client, server) = meet(&[&rustls::version::TLS13]);
-    let ours = server.negotiated().unwrap().channel_binding.unwrap();
+    let ours = server.negotiated().unwrap().exporter.unwrap();
     let theirs = client.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap();
     assert_eq!(ours, theirs);
 }
@@ -56,6 +56,6 @@ fn tls_1_2_has_none() {
     let (_, server) = meet(&[&rustls::version::TLS12]);
     let negotiated = server.negotiated().unwrap();
     assert_eq!(negotiated.version, TlsVersion::Tls12);
-    assert_eq!(negotiated.channel_binding, None);
+    assert_eq!(negotiated.exporter, None);
     assert_eq!(negotiated.server_name.as_deref(), Some("localhost"));
 }

@@ -118,7 +118,7 @@ impl ServerCertVerifier for Verifier {
         let good =
             algorithms.any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
         let result = good.then(HandshakeSignatureValid::assertion).ok_or(bad);
-        or_short(result, &public_key, message, signed)
+        or_short(result, &public_key, message, signed).inspect(|_| crate::observe::peer_scheme(signed.scheme))
     }
 
     fn verify_tls13_signature(
@@ -136,6 +136,7 @@ impl ServerCertVerifier for Verifier {
             | SignatureScheme::RSA_PKCS1_SHA512 => result,
             _ => or_short(result, &public_key, message, signed),
         }
+        .inspect(|_| crate::observe::peer_scheme(signed.scheme))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,10 +1,14 @@
 //! What is read out of a certificate besides its path: its parts as they stand, names for people, limits.
 
+use rsa::pkcs1::RsaPssParams;
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::asn1::{BitStringRef, ObjectIdentifier, UintRef};
-use x509_cert::der::{Decode as _, Reader as _, SliceReader, Tag, TagNumber};
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use x509_cert::der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag, TagNumber};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
+
+use crate::Digest;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -73,6 +77,68 @@ pub(crate) fn contents(der: &[u8]) -> Option<&[u8]> {
     Some(any.value())
 }
 
+/// What a public key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// As OpenSSL names its signatures.
+    pub algorithm: &'static str,
+    /// As OpenSSL names it.
+    pub curve: Option<&'static str>,
+    pub bits: usize,
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+/// Curves, by the parameters of a key; and the algorithms that are curves.
+#[rustfmt::skip]
+const CURVES: &[(&str, Key)] = &[
+    ("1.2.840.10045.3.1.7", Key { algorithm: "ECDSA", curve: Some("prime256v1"), bits: 256 }),
+    ("1.3.132.0.34",        Key { algorithm: "ECDSA", curve: Some("secp384r1"), bits: 384 }),
+    ("1.3.132.0.35",        Key { algorithm: "ECDSA", curve: Some("secp521r1"), bits: 521 }),
+    ("1.3.101.112",         Key { algorithm: "ED25519", curve: None, bits: 256 }),
+    ("1.3.101.113",         Key { algorithm: "ED448", curve: None, bits: 456 }),
+];
+
+impl Key {
+    /// What this SubjectPublicKeyInfo is; nothing if it is of a kind that no mail server has.
+    pub fn of(public_key: &[u8]) -> Option<Key> {
+        if let Some(bits) = rsa_bits(public_key) {
+            return Some(Key { algorithm: "RSA", curve: None, bits });
+        }
+        let spki = SubjectPublicKeyInfoRef::from_der(public_key).ok()?;
+        let oid = match spki.algorithm.oid {
+            EC_PUBLIC_KEY => spki.algorithm.parameters?.decode_as::<ObjectIdentifier>().ok()?,
+            oid => oid,
+        };
+        let oid = oid.to_string();
+        CURVES.iter().find(|(known, _)| *known == oid).map(|(_, key)| *key)
+    }
+}
+
+/// The digests of signature algorithms, for channel bindings (RFC 5929 section 4.1): of one that is broken, SHA-256.
+#[rustfmt::skip]
+const SIGNATURE_DIGESTS: &[(&str, Digest)] = &[
+    ("1.2.840.113549.1.1.4",  Digest::Sha256), // MD5 with RSA
+    ("1.2.840.113549.1.1.5",  Digest::Sha256), // SHA-1 with RSA
+    ("1.2.840.113549.1.1.11", Digest::Sha256),
+    ("1.2.840.113549.1.1.12", Digest::Sha384),
+    ("1.2.840.113549.1.1.13", Digest::Sha512),
+    ("1.2.840.10045.4.1",     Digest::Sha256), // ECDSA with SHA-1
+    ("1.2.840.10045.4.3.2",   Digest::Sha256),
+    ("1.2.840.10045.4.3.3",   Digest::Sha384),
+    ("1.2.840.10045.4.3.4",   Digest::Sha512),
+];
+
+/// RSA-PSS names its digest in its parameters.
+const RSA_PSS: &str = "1.2.840.113549.1.1.10";
+#[rustfmt::skip]
+const PSS_DIGESTS: &[(&str, Digest)] = &[
+    ("1.3.14.3.2.26",          Digest::Sha256), // SHA-1
+    ("2.16.840.1.101.3.4.2.1", Digest::Sha256),
+    ("2.16.840.1.101.3.4.2.2", Digest::Sha384),
+    ("2.16.840.1.101.3.4.2.3", Digest::Sha512),
+];
+
 /// The length of the modulus of an RSA key; nothing if the key is of another kind.
 pub(crate) fn rsa_bits(public_key: &[u8]) -> Option<usize> {
     let modulus = rsa_numbers(public_key)?.0;
@@ -123,10 +189,47 @@ impl Certificate {
 
     /// The most specific common name of the subject.
     pub fn common_name(&self) -> Option<String> {
-        let subject = self.0.tbs_certificate().subject();
-        let values = subject.iter().filter(|value| value.oid == COMMON_NAME);
-        let octets = values.last()?.value.value();
-        std::str::from_utf8(octets).ok().map(str::to_string)
+        common_name(self.0.tbs_certificate().subject())
+    }
+
+    /// The most specific common name of the issuer.
+    pub fn issuer_common_name(&self) -> Option<String> {
+        common_name(self.0.tbs_certificate().issuer())
+    }
+
+    /// The names in subjectAltName, escaped, with their kind before them as OpenSSL prints it.
+    pub fn alt_names(&self) -> Vec<String> {
+        let names = self.extension(SUBJECT_ALT_NAME).map(SubjectAltName::from_der);
+        let Some(Ok(SubjectAltName(names))) = names else { return Vec::new() };
+        let text = |kind: &str, name: &str| Some(format!("{kind}:{}", crate::error::escape(name.as_bytes())));
+        names
+            .iter()
+            .filter_map(|name| match name {
+                GeneralName::DnsName(name) => text("DNS", name.as_str()),
+                GeneralName::Rfc822Name(name) => text("email", name.as_str()),
+                GeneralName::UniformResourceIdentifier(name) => text("URI", name.as_str()),
+                GeneralName::IpAddress(octets) => {
+                    address(octets.as_bytes()).map(|address| format!("IP:{address}"))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The digest of the algorithm that signed it, for channel bindings. Nothing where it has none of its own.
+    pub fn signature_digest(&self) -> Option<Digest> {
+        let algorithm = self.0.signature_algorithm();
+        let (oid, table) = match algorithm.oid.to_string() {
+            oid if oid == RSA_PSS => {
+                let der = algorithm.parameters.as_ref()?.to_der().ok()?;
+                let parameters = RsaPssParams::try_from(der.as_slice()).ok()?;
+                // With two digests, the binding is not defined.
+                let mask = parameters.mask_gen.parameters?.oid;
+                (Some(parameters.hash.oid).filter(|oid| *oid == mask)?.to_string(), PSS_DIGESTS)
+            }
+            oid => (oid, SIGNATURE_DIGESTS),
+        };
+        table.iter().find(|(known, _)| *known == oid).map(|(_, digest)| *digest)
     }
 
     /// Whether it has a subjectAltName, whatever is in it.
@@ -181,6 +284,20 @@ impl Certificate {
     fn extension(&self, oid: ObjectIdentifier) -> Option<&[u8]> {
         let extensions = self.0.tbs_certificate().extensions()?;
         extensions.iter().find(|one| one.extn_id == oid).map(|one| one.extn_value.as_bytes())
+    }
+}
+
+fn common_name(name: &x509_cert::name::Name) -> Option<String> {
+    let values = name.iter().filter(|value| value.oid == COMMON_NAME);
+    let octets = values.last()?.value.value();
+    std::str::from_utf8(octets).ok().map(str::to_string)
+}
+
+fn address(octets: &[u8]) -> Option<std::net::IpAddr> {
+    match octets.len() {
+        4 => <[u8; 4]>::try_from(octets).ok().map(Into::into),
+        16 => <[u8; 16]>::try_from(octets).ok().map(Into::into),
+        _ => None,
     }
 }
 

@@ -172,7 +172,8 @@ fn sni() {
     assert_eq!(Policy::new(Level::May).set_sni(Some("127.0.0.1")).unwrap_err().code(), Code::Argument);
 }
 
-/// Several key pairs: by name, by wildcard, and the first for the rest (R7672-8.1-3, R8461-7.1-3).
+/// Several key pairs: by name, by wildcard, and the first for the rest (R7672-8.1-3, R8461-7.1-3); at verify, from the
+/// handshake on, as on port 465 (R8314-3.3-2).
 #[test]
 fn several_key_pairs() {
     let mut builder = Config::builder();

@@ -43,7 +43,7 @@ fn dane(record: Tlsa) -> Policy {
     policy
 }
 
-/// SEC-10: stricter policy, other records, other names; and what is refused is forgotten.
+/// SEC-10, SEC-11: stricter policy, other records, other names; and what is refused is forgotten.
 #[test]
 fn a_resumed_session_is_judged_anew() {
     for version in VERSIONS {

@@ -30,7 +30,8 @@ fn from_the_greeting() {
     assert_eq!(s.info().unwrap().server_name(), Some(HOST));
 }
 
-/// R3207-4.2-7, R3207-4.2-8: both know whether TLS is active, and STARTTLS inside TLS is refused.
+/// R3207-4.2-7, R3207-4.2-8, R8314-3.3-1, R8314-3.3-3: from the command and from the handshake on; both know whether TLS
+/// is active, and STARTTLS inside TLS is refused.
 #[test]
 fn from_the_command_and_from_the_handshake() {
     for entry in [Entry::Command, Entry::Handshake] {
@@ -318,13 +319,22 @@ fn info() {
     );
     assert_ne!(of(FingerprintOf::Certificate), of(FingerprintOf::PublicKey));
     assert_eq!(client.summary(), server.summary());
-    assert!(
-        client.summary().starts_with("TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256 bits) key-exchange ")
+    assert_eq!(
+        client.summary(),
+        "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 \
+         server-signature ECDSA (prime256v1) server-digest SHA256"
     );
-    if cfg!(feature = "aws-lc-rs") {
-        assert_eq!(client.group(), Some("X25519MLKEM768"));
-        // R8314-4.3-1.
-        assert_eq!(client.received_clause(), "tls TLS_AES_256_GCM_SHA384 group X25519MLKEM768");
-    }
+    assert_eq!(client.exim_cipher(), "TLS1.3:TLS_AES_256_GCM_SHA384:256");
+    // R8314-4.3-1.
+    assert_eq!(client.received_clause(), "tls TLS_AES_256_GCM_SHA384 group x25519");
+    assert_eq!((client.peer_key_algorithm(), client.peer_key_bits()), (Some("ECDSA"), Some(256)));
+    assert_eq!(client.peer_names(), [format!("DNS:{HOST}")]);
+    assert_eq!(client.peer_common_name().as_deref(), Some("leaf"));
+    assert_eq!(client.peer_issuer_common_name().as_deref(), Some("Test Root"));
+    // R5929-4-1: both sides have the digest of the server's certificate.
+    let digest = of(FingerprintOf::Certificate).split_off("sha256:".len());
+    let hex = |octets: Vec<u8>| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    assert_eq!(client.server_end_point().map(hex), Some(digest));
+    assert_eq!(client.server_end_point(), server.server_end_point());
     assert_eq!((server.certificate_present(), server.auth(), server.resumed()), (false, Auth::None, false));
 }

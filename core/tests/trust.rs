@@ -269,6 +269,16 @@ fn a_failed_root_poisons() {
 }
 
 fn list(issuer: &Authority, serials: &[u64], next_update: i32) -> rcgen::CertificateRevocationList {
+    list_of(2020, issuer, serials, next_update)
+}
+
+/// A list that was issued in this year.
+fn list_of(
+    this_update: i32,
+    issuer: &Authority,
+    serials: &[u64],
+    next_update: i32,
+) -> rcgen::CertificateRevocationList {
     let revoked = |serial: &u64| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
         revocation_time: date_time_ymd(2020, 1, 1),
@@ -276,7 +286,7 @@ fn list(issuer: &Authority, serials: &[u64], next_update: i32) -> rcgen::Certifi
         invalidity_date: None,
     };
     CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
+        this_update: date_time_ymd(this_update, 1, 1),
         next_update: date_time_ymd(next_update, 1, 1),
         crl_number: SerialNumber::from(1),
         issuing_distribution_point: None,
@@ -315,6 +325,11 @@ fn revocation() {
         // A list that has run out says nothing, so nothing passes.
         (vec![list(&lower, &[], 2021)], "CRL_EXPIRED 0"),
         (vec![list(&lower, &[0x8002], 2021)], "CRL_EXPIRED 0"),
+        // Of several lists of one authority the newest counts, in whatever order they came.
+        (vec![list(&lower, &[], 3000), list_of(2022, &lower, &[0x8002], 3000)], "CERT_REVOKED 0"),
+        (vec![list_of(2022, &lower, &[0x8002], 3000), list(&lower, &[], 3000)], "CERT_REVOKED 0"),
+        (vec![list(&lower, &[0x8002], 3000), list_of(2022, &lower, &[], 3000)], "ok"),
+        (vec![list(&lower, &[], 2021), list_of(2022, &lower, &[], 3000)], "ok"),
         // A list with the authority's name and another's signature.
         (vec![list(&Authority::new_with("Lower", signing), &[], 3000)], "CERT_INVALID 0"),
     ] {

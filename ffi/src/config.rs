@@ -1,11 +1,14 @@
 //! smtptls_config: who we are and whom we trust.
 
-use std::ffi::{c_char, c_int, c_void};
+mod live;
+mod tls;
+
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use smtptls_core::{Code, Config, ConfigBuilder, Error, TlsVersion};
+use smtptls_core::{Code, Config, ConfigBuilder, Error};
 
-use crate::boundary::{bytes, free, guard, numbered, path, shared, string};
+use crate::boundary::{bytes, free, guard, path, shared, string};
 use crate::error::smtptls_error;
 
 /// What a process trusts and who it is: trust anchors, key pairs, limits.
@@ -20,6 +23,8 @@ pub struct smtptls_config {
     builder: Mutex<ConfigBuilder>,
     frozen: OnceLock<Config>,
     error: Mutex<Option<Box<smtptls_error>>>,
+    /// The words of the last list that name nothing.
+    unknown: Mutex<Vec<CString>>,
 }
 
 impl smtptls_config {
@@ -85,6 +90,7 @@ pub extern "C" fn smtptls_config_new() -> *mut smtptls_config {
             builder: Mutex::new(Config::builder()),
             frozen: OnceLock::new(),
             error: Mutex::new(None),
+            unknown: Mutex::new(Vec::new()),
         };
         Box::into_raw(Box::new(config))
     })
@@ -131,22 +137,6 @@ pub unsafe extern "C" fn smtptls_config_set_hostname(
         change(config, |builder| {
             let hostname = string(hostname, "hostname")?;
             builder.hostname(hostname).map(drop)
-        })
-    }
-}
-
-/// The oldest protocol version to accept, one of enum smtptls_tls_version.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_config_set_min_version(
-    config: *mut smtptls_config,
-    version: c_int,
-) -> c_int {
-    // SAFETY: the header asks for a configuration that is not freed.
-    unsafe {
-        change(config, |builder| {
-            let version = numbered(TlsVersion::ALL, TlsVersion::number, version, "smtptls_tls_version")?;
-            builder.min_version(version);
-            Ok(())
         })
     }
 }

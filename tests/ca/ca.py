@@ -14,6 +14,7 @@ All good leaves are for mail.example.test, localhost and 127.0.0.1, with the ext
     other.pem         other.key       for other.example.test only
     wildcard.pem      wildcard.key    for *.example.test only
     cnonly.pem        cnonly.key      mail.example.test as common name, no subject alternative name
+    srv.pem           srv.key         mail.example.test as SRV-ID only (RFC 4985)
     client.pem        client.key      extended key usage clientAuth only
     weak.pem          weak.key        RSA-1024
     selfsigned.pem    selfsigned.key  self-signed, not a CA
@@ -23,6 +24,10 @@ All good leaves are for mail.example.test, localhost and 127.0.0.1, with the ext
     stray.key                         an ECDSA key that belongs to no certificate
     empty.pem                         an empty file
     garbage.pem                       PEM armour around octets that are no certificate and no key
+    old.crl                           revocation list of the root CA with nobody on it; it expired yesterday
+    empty.crl                         the list after that, still with nobody on it
+    revoked.crl                       the newest list, with leaf.pem on it
+    roots/                            a directory with ca.pem: give it to --ca
 """
 
 from __future__ import annotations
@@ -41,6 +46,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NAME = "mail.example.test"
 OTHER_NAME = "other.example.test"
 PASSWORD = "secret"
+SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # id-on-dnsSRV, an IA5String
+SERVICE = f"_submission.{NAME}".encode()
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 DAY = datetime.timedelta(days=1)
@@ -75,6 +82,8 @@ class Paths:
     wildcard_key: Path
     cnonly: Path
     cnonly_key: Path
+    srv: Path
+    srv_key: Path
     client: Path
     client_key: Path
     weak: Path
@@ -88,13 +97,21 @@ class Paths:
     stray_key: Path
     empty: Path
     garbage: Path
+    empty_crl: Path
+    revoked_crl: Path
+    old_crl: Path
+    roots: Path
 
 
 def paths(folder: Path) -> Paths:
-    """The file names of a PKI in `folder`: field `x_key` is x.key, any other field `x` is x.pem."""
-    names = [field for field in Paths.__dataclass_fields__ if field != "folder"]
-    files = {n: folder / (f"{n[:-4]}.key" if n.endswith("_key") else f"{n}.pem") for n in names}
-    return Paths(folder=folder, **files)
+    """The file names of a PKI in `folder`: field `x_key` is x.key, `x_crl` is x.crl, and `x` is x.pem."""
+
+    def name(field: str) -> str:
+        stem, _, kind = field.rpartition("_")
+        return f"{stem}.{kind}" if kind in ("key", "crl") else f"{field}.pem"
+
+    names = [field for field in Paths.__dataclass_fields__ if field not in ("folder", "roots")]
+    return Paths(folder=folder, roots=folder / "roots", **{n: folder / name(n) for n in names})
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,7 @@ def issue(
     ends: datetime.timedelta = 30 * DAY,
     signs: bool | None = None,
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = (),
-    digest: hashes.HashAlgorithm | None = None,
+    digest: hashes.SHA256 | hashes.SHA512 | None = None,
 ) -> x509.Certificate:
     """Sign a certificate over `key`; without an issuer it signs itself. Times are counted from now.
 
@@ -161,7 +178,31 @@ def issue(
     return builder.sign(signer, digest or hashes.SHA256())
 
 
-def pem(certificate: x509.Certificate) -> bytes:
+def revocation_list(
+    issuer: Issuer,
+    number: int,
+    *revoked: x509.Certificate,
+    begins: datetime.timedelta,
+    ends: datetime.timedelta = 30 * DAY,
+) -> x509.CertificateRevocationList:
+    """A list of an issuer (RFC 5280 section 5); of several the one with the highest number counts."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(now + begins)
+        .next_update(now + ends)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for certificate in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+        builder = builder.add_revoked_certificate(entry.revocation_date(now + begins).build())
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def pem(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
@@ -198,6 +239,11 @@ def make(folder: Path) -> Paths:
     write_key(to.leaf_key, key_pem(key))
     write_key(to.combined, key_pem(key) + pem(certificate))
     write_key(to.encrypted_key, key_pem(key, PASSWORD))
+    to.old_crl.write_bytes(pem(revocation_list(root, 1, begins=-10 * DAY, ends=-DAY)))
+    to.empty_crl.write_bytes(pem(revocation_list(root, 2, begins=-2 * DAY)))
+    to.revoked_crl.write_bytes(pem(revocation_list(root, 3, certificate, begins=-DAY)))
+    to.roots.mkdir(exist_ok=True)
+    (to.roots / "ca.pem").write_bytes(pem(root.certificate))
 
     key = new_key()
     certificate = issue(key, NAME, issuer=inner)
@@ -220,6 +266,8 @@ def make(folder: Path) -> Paths:
     wild = "*." + NAME.partition(".")[2]
     leaf(to.wildcard, to.wildcard_key, new_key(), wild, issuer=root, names=(x509.DNSName(wild),))
     leaf(to.cnonly, to.cnonly_key, new_key(), issuer=root, names=())
+    service = x509.OtherName(SRV_NAME, b"\x16" + bytes([len(SERVICE)]) + SERVICE)
+    leaf(to.srv, to.srv_key, new_key(), issuer=root, names=(service,))
     leaf(to.client, to.client_key, new_key(), issuer=root, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
     leaf(to.selfsigned, to.selfsigned_key, new_key())
     leaf(to.caleaf, to.caleaf_key, new_key(), is_ca=True)

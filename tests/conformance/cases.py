@@ -5,23 +5,27 @@ Keys of both kinds of case:
     name        what happens
     ids         the requirements that it proves
     script      what the peer does, in the language of script.py
-    each        a table of name and text: the case once for each, with {each} replaced by the text
+    cert        the certificate of the test PKI that stands in for {cert}; default leaf
+    each        a table of name and text: the case once for each, with {each} replaced by the text; or of name
+                and table of words and texts, with {word} replaced by the text of that word
 
 Keys of a client case (client_cases/*.toml), a run of `send` and `upgrade`:
 
     levels      default ["verify"]; {level} in strings is replaced
     options     a table of what run_send of tests/conftest.py takes: name, ca, sni, user, password, lmtp ...
-                ca is a file of the test PKI, "leaf" or "wrongca"; "" leaves a flag out
+                ca is a file of the test PKI, "leaf" or "wrongca"; "" leaves a flag out. flags is a list of
+                further flags as they stand, but for certificates, digests and files: see flags.py
     message     what is given on standard input; backslash escapes as in scripts
     message_kib instead: the size of a message of no meaning
     sni         the server name that the ClientHello must ask for; "" for none
-    programs    default ["send", "upgrade"]
+    programs    default ["send", "upgrade"]; a script with {program} in it is one script for each of them
     exit        default 0 if `sent`, else 1
     sent        true: the message is taken; stdout has a line `sent: `, with this text in it if it is a string
     code        the error's code without SMTPTLS_, `|` between alternatives
     action      the error's action, tlsrpt its TLSRPT type; left out: any, the same in all languages
     tls_line    what stands on stdout behind `tls: `: "none", or the start of a summary; default a summary if
                 the message went through TLS
+    peer        what stands on stdout behind `peer: ` in all languages; left out: any
     error_has   a list of texts that the error's message has
     clear, tls  the verbs that may have been sent in clear, and inside TLS
     received    the message between DATA and the final dot, as it stood on the wire
@@ -41,6 +45,7 @@ Keys of a server case (server_cases/*.toml), a run of `serve`:
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +54,7 @@ from typing import Any
 from script import Step, fill, parse, unescape
 
 HERE = Path(__file__).resolve().parent
+PROGRAMS = ["send", "upgrade"]
 CLEAR = "EHLO HELO LHLO STARTTLS QUIT"
 INSIDE = "EHLO LHLO MAIL RCPT DATA RSET QUIT"
 
@@ -74,13 +80,14 @@ class ClientCase(Case):
     message: Any = None
     message_kib: int | None = None
     sni: str | None = None
-    programs: list[str] = field(default_factory=lambda: ["send", "upgrade"])
+    programs: list[str] = field(default_factory=PROGRAMS.copy)
     exit: int | None = None
     sent: bool | str = False
     code: str | None = None
     action: str | None = None
     tlsrpt: str | None = None
     tls_line: str | None = None
+    peer: str | None = None
     error_has: list[str] = field(default_factory=list)
     clear: str = CLEAR
     tls: str = INSIDE
@@ -119,20 +126,27 @@ class ServerCase(Case):
 
 
 def expand(folder: str) -> list[dict[str, Any]]:
-    """The blocks of all files of a folder, for each level and each of `each`; `script` is now `steps`."""
+    """The blocks of all files of a folder, for each level and each of `each`; `script` is now `steps`.
+
+    And for each program, where their scripts differ.
+    """
     files = {path.stem: read(path) for path in sorted((HERE / folder).glob("*.toml"))}
     fragments = files.pop("fragments")
     found: list[dict[str, Any]] = []
     for block in (block for content in files.values() for block in content["case"]):
         levels = block.pop("levels", [None])
-        for variant, text in block.pop("each", {None: ""}).items():
-            for level in levels:
-                values = {"each": text, "level": level or "verify"}
-                case = {key: replaced(value, values) for key, value in block.items() if key != "script"}
-                suffix = [word for word in (variant, level) if word]
-                case["name"] += f"[{','.join(suffix)}]" if suffix else ""
-                case |= {"level": level} if level else {}
-                found.append(case | {"steps": parse(block["script"], fragments, values)})
+        eaches = block.pop("each", {None: ""}).items()
+        cert = block.pop("cert", "leaf")
+        programs = block.get("programs", PROGRAMS) if "{program}" in block["script"] else [None]
+        for (variant, texts), level, program in itertools.product(eaches, levels, programs):
+            values = {"cert": cert, "level": level or "verify", "program": program or ""}
+            values |= texts if isinstance(texts, dict) else {"each": texts}
+            case = {key: replaced(value, values) for key, value in block.items() if key != "script"}
+            suffix = [word for word in (variant, level, program) if word]
+            case["name"] += f"[{','.join(suffix)}]" if suffix else ""
+            case |= {"level": level} if level else {}
+            case |= {"programs": [program]} if program else {}
+            found.append(case | {"steps": parse(block["script"], fragments, values)})
     names = [case["name"] for case in found]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two cases with one name: {sorted(twice)}")

@@ -16,6 +16,7 @@ import pytest
 from ca.ca import Paths
 from cases import ClientCase
 from conftest import MESSAGE, Sent, run_send
+from flags import flags
 from peer import ServerPeer, only_alerts
 
 HERE = Path(__file__).resolve().parent
@@ -87,6 +88,7 @@ class ClientRun:
             "tlsrpt": self.sent.tlsrpt,
             "sent": self.sent.sent,
             "tls": self.sent.tls,
+            "peer": self.sent.peer,
             "in clear": verbs(commands(self.clear)[0]),
             "inside TLS": verbs(self.inside),
         }
@@ -103,6 +105,7 @@ def run_client(case: ClientCase, program: str, language: str, pki: Paths, scratc
     """One run of `send` or `upgrade` against the script of the case."""
     options: dict[str, Any] = {"ca": "ca", "level": case.level} | case.options
     options = {key: None if value == "" else value for key, value in options.items()}
+    options["flags"] = flags(options.get("flags", []), pki, scratch)
     if options["ca"] not in (None, "system"):
         options["ca"] = pki.folder / f"{options['ca']}.pem"
     peak = scratch / f"{re.sub('[^a-z0-9]+', '-', str(case))}-{program}-{language}.peak"

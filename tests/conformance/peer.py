@@ -15,9 +15,10 @@ from typing import Self
 
 from ca.ca import Paths
 from script import Step, show, unescape
-from wire import STEP_LIMIT, Ended, Wire
+from wire import STEP_LIMIT, Ended, Wire, handshake_types
 
 FLOOD_LIMIT = 256 << 20  # octets: who swallows so much of one reply has no bound
+CERTIFICATE_REQUEST = 13  # RFC 5246 section 7.4.4
 PAUSE = 0.05  # between segments, so that they arrive one by one
 VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1,
@@ -176,17 +177,33 @@ class Player:
             raise Mismatch(f"it sent {show(body)}, which is no ClientHello")
 
     def _tls(self, words: list[str], wire: Wire, *, must_fail: bool) -> None:
+        options = dict(word.split("=", 1) for word in words if "=" in word)
+        words = [word for word in words if "=" not in word]
+        context = self._server_context(*words) if self.side == "S" else client_context(*words)
+        self._set(context, options)
         try:
-            if self.side == "S":
-                wire.handshake(self._server_context(*words), server=True)
-            else:
-                wire.handshake(client_context(*words), server=False)
+            wire.handshake(context, server=self.side == "S", name=options.get("sni"))
         except (ssl.SSLError, Ended) as error:
             if must_fail:
                 return
             raise Mismatch(f"handshake failed: {error}; it sent {show(bytes(wire.clear[-100:]))}") from error
         if must_fail:
             raise Mismatch("the handshake succeeded")
+        if "cert" in options and CERTIFICATE_REQUEST in handshake_types(bytes(wire.shaken)):
+            raise Mismatch("it asks for a client certificate")
+        if "asks" in options and wire.tls and wire.tls.getpeercert(binary_form=True):
+            raise Mismatch("it shows a client certificate")
+
+    def _set(self, context: ssl.SSLContext, options: dict[str, str]) -> None:
+        """What else the handshake is to have; see script.py."""
+        if "alpn" in options:
+            context.set_alpn_protocols([options["alpn"]])
+        if "cert" in options:
+            chain = self.pki.folder / f"{options['cert']}.pem"
+            context.load_cert_chain(chain, chain.with_suffix(".key"))
+        if "asks" in options:
+            context.load_verify_locations(self.pki.folder / f"{options['asks']}.pem")
+            context.verify_mode = ssl.CERT_OPTIONAL
 
     def _server_context(self, certificate: str, version: str | None = None) -> ssl.SSLContext:
         context = bounded(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), version)

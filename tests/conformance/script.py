@@ -19,7 +19,11 @@ expects those of the other.
     beneath: TEXT        in TLS: put these octets on the wire below TLS
     hello                wait for a ClientHello
     alert N              answer a ClientHello with this fatal alert
-    tls CERT [VERSION]   handshake with this certificate of the test PKI; as a client just `tls [VERSION]`
+    tls CERT [VERSION]   handshake with this certificate of the test PKI; as a client just `tls [VERSION]`.
+                         More words behind that: `alpn=ID`, the peer speaks this application protocol. As a
+                         client: `sni=NAME`, it asks for this server; `cert=CERT`, it has this certificate,
+                         and must not be asked for it (which is seen in TLS 1.2 only). As a server: `asks=CA`,
+                         it asks for a certificate of this CA, and none must come
     tls-fails ...        the same, and the handshake must not succeed
     message              expect a message up to its final dot
     has WORD             the last EHLO reply lists this keyword; `lacks WORD`: it does not

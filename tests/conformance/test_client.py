@@ -76,6 +76,8 @@ def check_output(case: ClientCase, run: ClientRun, loose: bool) -> None:
         assert sent.sent is not None and sent.tls is not None, f"{run}"
         assert isinstance(case.sent, bool) or case.sent in sent.sent, f"{run}"
         assert case.tls_line is not None and sent.tls.startswith(case.tls_line), f"{run}"
+        assert (sent.peer is None) == (sent.tls == "none"), f"{run}"
+        assert case.peer in (None, sent.peer), f"{run}"
         return
     assert sent.sent is None, f"{run}"
     if case.code is None:

@@ -1,7 +1,7 @@
 """Files of our own that are bad: each fault has its code, the action is `fail`, and nothing is reported.
 
-The files are those of tests/ca/ca.py, and some made here. A directory stands for a file that cannot be read:
-permissions do not keep root from reading.
+The files are those of tests/ca/ca.py, and some made here. A directory stands for a file that cannot be read,
+since permissions do not keep root from reading; but --ca takes a directory for what it holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from script import parse
 
 ANCHORS = {
     "missing": "ERR_FILE",
-    "directory": "ERR_FILE",
+    "directory": "ERR_CERTIFICATE_PARSE",  # an empty one
+    "directory-with-garbage": "ERR_CERTIFICATE_PARSE",
+    "directory-with-dead-link": "ERR_FILE",
     "below-a-file": "ERR_FILE",
     "empty": "ERR_CERTIFICATE_PARSE|ERR_NO_ROOTS",
     "leaf.key": "ERR_CERTIFICATE_PARSE",
@@ -49,6 +51,12 @@ def path_of(kind: str, pki: Paths, scratch: Path) -> Path:
     if kind == "missing":
         return scratch / "nothing-here.pem"
     if kind == "directory":
+        return scratch
+    if kind == "directory-with-garbage":
+        return pki.folder
+    if kind == "directory-with-dead-link":
+        (scratch / "link.pem").symlink_to(scratch / "nothing-here.pem")
+        (scratch / "ca.pem").symlink_to(pki.ca)
         return scratch
     if kind == "below-a-file":
         return pki.ca / "file.pem"
@@ -83,9 +91,26 @@ def test_anchors(language: str, which: str, kind: str, pki: Paths, tmp_path: Pat
     assert not peer.wire or not peer.wire.clear.strip(b"QUIT\r\n"), f"it said {peer.wire.clear!r}"
 
 
+@pytest.mark.parametrize("which", ["send", "upgrade"])
+@pytest.mark.parametrize("level", ["may", "verify"])
+def test_no_system_store(language: str, which: str, level: str, pki: Paths, tmp_path: Path) -> None:
+    """A system that trusts nobody: no obstacle to a level that asks for nothing, and else it is said so."""
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    prefix = ["env", f"SSL_CERT_FILE={pki.empty}", f"SSL_CERT_DIR={folder}"]
+    with Serve(language, pki, tmp_path / "mail") as serve:
+        came = run_send(language, which=which, port=serve.port, level=level, ca="system", prefix=prefix)
+    if level == "may":
+        came.check()
+        assert came.peer == "level=may auth=none secured=no", f"{came}"
+    else:
+        check(came, "ERR_NO_ROOTS")
+
+
 @pytest.mark.parametrize(("certificate", "key"), PAIRS, ids=[" ".join(pair) for pair in PAIRS])
 def test_key_pair(language: str, certificate: str, key: str, pki: Paths, tmp_path: Path) -> None:
-    """R3207-3-1: a server without a usable key pair does not start, so it never offers what it cannot do."""
+    """R3207-3-1, R8314-4-4: a server without a usable key pair does not start, so it never offers what it
+    cannot do."""
     paths = path_of(certificate, pki, tmp_path), path_of(key, pki, tmp_path)
     argv = [*program(language, "serve"), "--cert", str(paths[0]), "--key", str(paths[1])]
     done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE)

@@ -24,6 +24,20 @@ class Ended(Exception):
         self.how = how
 
 
+def handshake_types(data: bytes) -> list[int]:
+    """The types of the handshake messages that went in clear (RFC 5246 sections 6.2.1 and 7.4)."""
+    messages = b""
+    while data[:1] == b"\x16":
+        end = 5 + int.from_bytes(data[3:5], "big")
+        messages += data[5:end]
+        data = data[end:]
+    found = []
+    while messages:
+        found.append(messages[0])
+        messages = messages[4 + int.from_bytes(messages[1:4], "big") :]
+    return found
+
+
 class Wire:
     """A connected socket with a TLS layer that can be put in, and a record of what came through it."""
 

@@ -22,7 +22,8 @@ int main(void)
     for (int status = SMTPTLS_DNSSEC_SECURE; status <= SMTPTLS_DNSSEC_ERROR; status++) {
         dns.tlsa = status;
         struct smtptls_policy *policy = policy_for(&dns);
-        printf("%s\n", policy ? smtptls_level_name(smtptls_policy_effective_level(policy, dns.host)) : "no session");
+        int level = policy ? smtptls_policy_effective_level(policy, dns.host) : -1;
+        printf("%s\n", level < 0 ? "no session" : smtptls_level_name(level));
         smtptls_policy_free(policy);
     }
     return 0;

@@ -1,5 +1,7 @@
 //! The engine up to the verdict: replies and commands become events, the table's acts become bytes.
 
+use std::sync::Arc;
+
 use super::{Entry, Progress, Session};
 use crate::buffer::Buffer;
 use crate::chain::Facts;
@@ -312,10 +314,7 @@ impl Session {
                 let name = sni.unwrap_or_else(crate::name::nobody);
                 Tls::client(config, name, server)
             }
-            Role::Server => match self.config.server() {
-                Some(config) => Tls::server(config),
-                None => Err(Failure::new(Code::NoKeypair, Code::NoKeypair.text())),
-            },
+            Role::Server => Tls::server(self.config.server()),
         };
         let tls = tls.map_err(|failure| self.broken(failure))?;
         let tls = self.tls.insert(tls);
@@ -358,7 +357,7 @@ impl Session {
         if self.verdict.is_some() || self.demand.testing {
             self.reports_of(facts.reports());
         }
-        self.info = Some(Info::new(negotiated, facts, &self.demand));
+        self.info = Some(Arc::new(Info::new(self.role, negotiated, &facts, &self.demand)));
         let event = match (&self.verdict, self.role, self.entry) {
             (Some(_), ..) => Event::Unmet,
             (None, Role::Client, Some(Entry::Greeting)) => Event::MetFromGreeting,

@@ -57,8 +57,8 @@ pub unsafe extern "C" fn smtptls_session_is_truncated(session: *const smtptls_se
 pub unsafe extern "C" fn smtptls_session_info(session: *const smtptls_session) -> *const smtptls_info {
     // SAFETY: the header asks for a session that is not freed.
     unsafe {
-        look(session, std::ptr::null(), |session| match session.stream.info() {
-            Some(info) => std::ptr::from_ref(session.info.get_or_init(|| info.into())),
+        look(session, std::ptr::null(), |session| match session.stream.session().shared_info() {
+            Some(info) => std::ptr::from_ref(session.info.get_or_init(|| smtptls_info::new(info))),
             None => std::ptr::null(),
         })
     }

@@ -1,0 +1,151 @@
+//! Versions, cipher suites and groups: what a configuration offers, and what comes of it.
+
+mod common;
+
+use common::*;
+use smtptls::{Code, Config, ConfigBuilder, Entry, Error, Level, Policy, Session, TlsVersion};
+
+fn builder() -> ConfigBuilder {
+    let mut builder = Config::builder();
+    let leaf = authority().leaf(&[HOST]);
+    builder.add_roots_pem(authority().pem.as_bytes()).unwrap();
+    builder.add_keypair_pem(leaf.chain.as_bytes(), leaf.key.as_bytes()).unwrap();
+    builder
+}
+
+fn with(change: impl FnOnce(&mut ConfigBuilder)) -> Config {
+    let mut builder = builder();
+    change(&mut builder);
+    builder.freeze().unwrap()
+}
+
+/// What client and server come to, as cipher and group; or the error of the client.
+fn meet(client: &Config, server: &Config) -> Result<(String, String, Session), Error> {
+    let mut c = Session::client(client, &Policy::new(Level::Encrypt), HOST);
+    let mut s = Session::server(server, &Policy::new(Level::May));
+    start_both(&mut c, &mut s, Entry::Handshake, usize::MAX).0?;
+    let info = c.info().unwrap();
+    let (cipher, group) = (info.cipher().to_string(), info.group().unwrap().to_string());
+    assert_eq!(s.info().unwrap().summary(), info.summary());
+    Ok((cipher, group, c))
+}
+
+/// The first flight of a client.
+fn hello(config: &Config) -> Vec<u8> {
+    let mut client = Session::client(config, &Policy::new(Level::May), HOST);
+    let _ = client.start(Entry::Handshake, 0).unwrap();
+    take(&mut client)
+}
+
+/// R8314-4-1, R9325-3.1-1: the newest version that both have, between bounds.
+#[test]
+fn versions() {
+    use TlsVersion::{Tls12, Tls13};
+    let of = |least, most| {
+        with(|builder| {
+            builder.min_version(least).max_version(most);
+        })
+    };
+    for (client, server, want) in [
+        (of(Tls12, Tls13), of(Tls12, Tls13), Some("TLSv1.3")),
+        (of(Tls12, Tls12), of(Tls12, Tls13), Some("TLSv1.2")),
+        (of(Tls12, Tls13), of(Tls12, Tls12), Some("TLSv1.2")),
+        (of(Tls13, Tls13), of(Tls12, Tls13), Some("TLSv1.3")),
+        (of(Tls13, Tls13), of(Tls12, Tls12), None),
+        (of(Tls12, Tls12), of(Tls13, Tls13), None),
+    ] {
+        let met = meet(&client, &server);
+        assert_eq!(met.as_ref().ok().map(|met| met.2.info().unwrap().version()), want);
+        if let Err(error) = met {
+            assert!(error.message().contains("older than 1.2") || error.code() == Code::Alert, "{error}");
+        }
+    }
+    let mut none = builder();
+    none.min_version(Tls13).max_version(Tls12);
+    assert_eq!(none.freeze().err().map(|error| error.code()), Some(Code::Argument));
+}
+
+/// Suites by the names of IANA and of OpenSSL, in any case; a list is for the versions that it names suites of.
+#[test]
+fn ciphers() {
+    let of = |list: &str| {
+        with(|builder| assert_eq!(builder.ciphers(list).unwrap(), Vec::<String>::new(), "{list}"))
+    };
+    let old = with(|builder| {
+        builder.max_version(TlsVersion::Tls12);
+    });
+    let new = with(|_| {});
+    for (list, at_13, at_12) in [
+        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        (
+            "tls_chacha20_poly1305_sha256",
+            "TLS_CHACHA20_POLY1305_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        ),
+        (
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+            "TLS_AES_256_GCM_SHA384",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        ),
+        (
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256, ecdhe-rsa-aes128-gcm-sha256",
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        ),
+    ] {
+        let config = of(list);
+        assert_eq!(meet(&config, &new).unwrap().0, at_13, "{list}");
+        assert_eq!(meet(&config, &old).unwrap().0, at_12, "{list}");
+    }
+    // Words that name nothing are told one by one, and nothing at all is refused.
+    let mut some = builder();
+    assert_eq!(
+        some.ciphers("HIGH:!aNULL:TLS_AES_128_GCM_SHA256:RC4-SHA\u{7}").unwrap(),
+        ["HIGH", "!aNULL", "RC4-SHA\\x07"]
+    );
+    for nothing in ["", " : ,", "HIGH:!aNULL", "TLS_RSA_WITH_AES_128_CBC_SHA"] {
+        let mut none = builder();
+        assert_eq!(none.ciphers(nothing).unwrap_err().code(), Code::Argument);
+        assert_eq!(none.freeze().err().map(|error| error.code()), Some(Code::Argument), "spoilt");
+    }
+}
+
+/// Groups: the order is the preference, and the first has the key share.
+#[test]
+fn groups() {
+    let of = |list: &str| with(|builder| assert!(builder.groups(list).unwrap().is_empty(), "{list}"));
+    let any = with(|_| {});
+    for (list, want) in [
+        ("x25519", "x25519"),
+        ("X25519", "x25519"),
+        ("P-256", "secp256r1"),
+        ("prime256v1:x25519", "secp256r1"),
+        ("secp384r1", "secp384r1"),
+    ] {
+        assert_eq!(meet(&of(list), &any).unwrap().1, want, "{list}");
+        // From the server's side by a HelloRetryRequest, unless the client's key share will do.
+        let first = if list.contains("x25519") { "x25519" } else { want };
+        assert_eq!(meet(&any, &of(list)).unwrap().1, first, "{list}");
+    }
+    let mut some = builder();
+    assert_eq!(some.groups("x25519:ffdhe2048:brainpoolP256r1").unwrap(), ["ffdhe2048", "brainpoolP256r1"]);
+    let mut none = builder();
+    assert_eq!(none.groups("X448").unwrap_err().code(), Code::Argument);
+    assert!(none.freeze().is_err());
+}
+
+/// The default ClientHello fits a segment; one list makes it begin with X25519MLKEM768.
+#[cfg(feature = "aws-lc-rs")]
+#[test]
+fn post_quantum_by_choice() {
+    const SEGMENT: usize = 1400;
+    let (small, any) = (with(|_| {}), with(|_| {}));
+    assert!(hello(&small).len() < 600, "{}", hello(&small).len());
+    assert_eq!(meet(&small, &any).unwrap().1, "x25519");
+    let first = with(|builder| drop(builder.groups("X25519MLKEM768:x25519").unwrap()));
+    assert!(hello(&first).len() > SEGMENT);
+    assert_eq!(meet(&first, &any).unwrap().1, "X25519MLKEM768");
+    // A server that will have nothing else gets it at the second try.
+    let only = with(|builder| drop(builder.groups("X25519MLKEM768").unwrap()));
+    assert_eq!(meet(&small, &only).unwrap().1, "X25519MLKEM768");
+}
