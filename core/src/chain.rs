@@ -15,7 +15,7 @@ use crate::path::{Path, of_authorities, walk};
 use crate::tlsa::Tlsa;
 use crate::tlsrpt::Report;
 use crate::x509::{Certificate, SHORTEST_RSA, Skeleton, rsa_bits};
-use crate::{Code, Level, Policy, Tlsrpt};
+use crate::{Code, Level, Policy, Role, Tlsrpt};
 
 /// What a configuration trusts, and with what it checks.
 #[derive(Clone, Copy)]
@@ -24,6 +24,18 @@ pub(crate) struct Trust<'a> {
     pub lists: &'a [&'a CertRevocationList<'static>],
     pub algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     pub now: UnixTime,
+    /// Whose certificates are judged.
+    pub of: Role,
+}
+
+impl Trust<'_> {
+    /// What the certificate must be good for; one that does not say is good for all.
+    fn usage(&self) -> KeyUsage {
+        match self.of {
+            Role::Server => KeyUsage::server_auth(),
+            Role::Client => KeyUsage::client_auth(),
+        }
+    }
 }
 
 /// A failure, and where in the chain: 0 is the peer's own certificate.
@@ -105,17 +117,32 @@ pub(crate) fn judge(
         Level::Dane | Level::DaneOnly => crate::dane::judge(chain, demand, policy.common_names, trust),
         _ => authorized(chain, &demand.names, trust),
     };
-    if let Some(bits) =
-        Skeleton::parse(leaf).and_then(|leaf| rsa_bits(leaf.public_key)).filter(|bits| *bits < SHORTEST_RSA)
-    {
-        // RFC 9325 section 4.5: too weak for its signatures to prove anything.
-        let message =
-            format!("the peer's certificate cannot be used: its RSA key has {bits} bits, fewer than 2048");
-        let failure =
-            Failure::new(Code::CertInvalid, message).reported(Tlsrpt::ValidationFailure, c"weak-key");
-        facts.distrust.get_or_insert(Fault { failure, depth: 0 });
-    }
+    refuse_short_key(leaf, &mut facts);
     facts
+}
+
+/// Judges the chain of a client: by fingerprint, if the policy has some and one fits, or by a chain to a trust anchor.
+/// No name is asked for: whom it lets in is the program's to say.
+pub(crate) fn judge_client(chain: &[CertificateDer<'_>], policy: &Policy, trust: Trust<'_>) -> Facts {
+    let Some(leaf) = chain.first() else {
+        let none = Failure::new(Code::CertRequired, "the client sent no certificate");
+        return Facts { distrust: Some(Fault { failure: none, depth: 0 }), ..Facts::default() };
+    };
+    let pinned = pinned(leaf, policy);
+    let mut facts = match pinned.matched_fingerprint {
+        Some(_) => pinned,
+        None => Facts { mismatch: None, ..authorized(chain, &[], trust) },
+    };
+    refuse_short_key(leaf, &mut facts);
+    facts
+}
+
+/// RFC 9325 section 4.5: too weak for its signatures to prove anything.
+fn refuse_short_key(leaf: &CertificateDer<'_>, facts: &mut Facts) {
+    let bits = Skeleton::parse(leaf).and_then(|leaf| rsa_bits(leaf.public_key));
+    if let Some(bits) = bits.filter(|bits| *bits < SHORTEST_RSA) {
+        facts.distrust.get_or_insert(Fault { failure: short_key("the peer's certificate", bits), depth: 0 });
+    }
 }
 
 /// By fingerprint: nothing else counts.
@@ -158,7 +185,7 @@ pub(crate) fn matched(end_entity: &EndEntityCert<'_>, names: &[Name]) -> (Option
 
 /// Looks for a path to an anchor.
 fn distrust(end_entity: &EndEntityCert<'_>, chain: &[CertificateDer<'_>], trust: Trust<'_>) -> Option<Fault> {
-    let Trust { anchors, lists, algorithms, now } = trust;
+    let Trust { anchors, lists, algorithms, now, of: _ } = trust;
     let (leaf, intermediates) = chain.split_first()?;
     let revocation = RevocationOptionsBuilder::new(lists).ok().map(|options| {
         options
@@ -167,7 +194,7 @@ fn distrust(end_entity: &EndEntityCert<'_>, chain: &[CertificateDer<'_>], trust:
             .with_expiration_policy(ExpirationPolicy::Enforce)
             .build()
     });
-    let usage = KeyUsage::server_auth();
+    let usage = trust.usage();
     let error = end_entity
         .verify_for_usage(algorithms, anchors, intermediates, now, usage, revocation, Some(&of_authorities))
         .err()?;
@@ -177,7 +204,7 @@ fn distrust(end_entity: &EndEntityCert<'_>, chain: &[CertificateDer<'_>], trust:
         webpki::Error::CaUsedAsEndEntity if is_anchor(leaf, anchors) => None,
         error => {
             let path = walk(chain, anchors, algorithms);
-            if lists.is_empty() && path.is_long_and_sound(end_entity, algorithms, now) {
+            if lists.is_empty() && path.is_long_and_sound(end_entity, trust.usage(), algorithms, now) {
                 return None;
             }
             Some(untrusted(&error, &path, lists))
@@ -303,7 +330,7 @@ fn describe(error: &webpki::Error) -> String {
         NameConstraintViolation => "an authority in it may not vouch for such names",
         PathLenConstraintViolated => "it is longer than an authority in it allows",
         EndEntityUsedAsCa => "it is used as an authority's and is none",
-        RequiredEkuNotFoundContext(_) => "it is not for servers",
+        RequiredEkuNotFoundContext(_) => "it is not for this use",
         UnsupportedSignatureAlgorithmContext(_) | UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
             "it is signed with an algorithm that is too old or unknown, such as SHA-1"
         }

@@ -72,6 +72,7 @@ codes! {
     CertUntrusted      = -62, "CERT_UNTRUSTED",     "the peer's certificate has no chain to a trust anchor";
     CertName           = -63, "CERT_NAME",          "the peer's certificate is not for the expected name";
     Fingerprint        = -64, "FINGERPRINT",        "the peer's certificate has none of the expected fingerprints";
+    CertRequired       = -65, "CERT_REQUIRED",      "the client sent no certificate, and one is required";
     CertRevoked        = -66, "CERT_REVOKED",       "the peer's certificate has been revoked";
     CrlExpired         = -67, "CRL_EXPIRED",        "the certificate revocation list has expired";
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use pki_types::{ServerName, SignatureVerificationAlgorithm, TrustAnchor};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
-use rustls::{ClientConfig, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{ClientConfig, DistinguishedName, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use webpki::CertRevocationList;
 use zeroize::Zeroizing;
 
 use crate::error::escape;
-use crate::keypair::KeyPair;
+use crate::keypair::{KeyPair, Source};
+use crate::name::Name;
 use crate::observe::ExporterSecret;
 use crate::pem::Pem;
 use crate::provider::{all_groups, client_groups, provider};
@@ -23,7 +24,7 @@ use crate::revocation::RevocationLists;
 use crate::roots::Roots;
 use crate::suites::{groups_of, suites_of};
 use crate::ticket::Tickets;
-use crate::verifier::Verifier;
+use crate::verifier::{ClientVerifier, Verifier};
 use crate::{Code, Error};
 
 /// A version of TLS, by its number on the wire. RFC 8996 ended everything before 1.2.
@@ -48,6 +49,41 @@ impl TlsVersion {
     }
 }
 
+/// Whether a server asks for client certificates. They are judged after the handshake, and a session never fails in
+/// it for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum ClientAuth {
+    /// It does not ask (RFC 8314 section 4.2: not unless it is of use).
+    #[default]
+    None = 0,
+    /// It asks, and takes any certificate or none: Info says what it is worth.
+    Ask = 1,
+    /// `start` fails without one that is trusted, or whose fingerprint the policy has; TLS is up then, and `refuse`
+    /// answers 554.
+    Require = 2,
+}
+
+impl ClientAuth {
+    /// Every way.
+    pub const ALL: &'static [ClientAuth] = &[ClientAuth::None, ClientAuth::Ask, ClientAuth::Require];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientAuth::None => "none",
+            ClientAuth::Ask => "ask",
+            ClientAuth::Require => "require",
+        }
+    }
+
+    /// The number, the same in C and in Python.
+    pub fn number(self) -> i32 {
+        self as i32
+    }
+}
+
 /// A configuration that is being made.
 ///
 /// A call that fails spoils it for good: `freeze` then gives that error again, so that a program which
@@ -62,8 +98,12 @@ pub struct ConfigBuilder {
     groups: Option<Vec<&'static dyn SupportedKxGroup>>,
     roots: Roots,
     revocation: RevocationLists,
-    key_pairs: Vec<KeyPair>,
+    /// Where key pairs come from, each with what was found there.
+    key_pairs: Vec<(Source, Vec<KeyPair>)>,
     client_sessions: usize,
+    client_auth: ClientAuth,
+    client_auth_names: bool,
+    alpn: Vec<Vec<u8>>,
     service: String,
     ticket_keys: Vec<Zeroizing<Vec<u8>>>,
     ticket_lifetime: u32,
@@ -82,6 +122,7 @@ struct Frozen {
     roots: Roots,
     revocation: RevocationLists,
     sessions: Option<Arc<Sessions>>,
+    client_auth: ClientAuth,
     client: Arc<ClientConfig>,
     client_without_sni: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -105,6 +146,9 @@ impl ConfigBuilder {
             revocation: RevocationLists::default(),
             key_pairs: Vec::new(),
             client_sessions: 0,
+            client_auth: ClientAuth::None,
+            client_auth_names: false,
+            alpn: Vec::new(),
             service: "smtp".to_string(),
             ticket_keys: Vec::new(),
             ticket_lifetime: 3600,
@@ -221,15 +265,71 @@ impl ConfigBuilder {
         chain: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<&mut Self, Error> {
-        let result = KeyPair::from_files(chain.as_ref(), key.as_ref(), &self.provider);
-        let result = result.map(|pair| self.key_pairs.push(pair));
-        self.keep(result)
+        self.add_source(Source::files(chain.as_ref(), key.as_ref()))
     }
 
     /// As `add_keypair_file`, from PEM text.
     pub fn add_keypair_pem(&mut self, chain: &[u8], key: &[u8]) -> Result<&mut Self, Error> {
         let pair = KeyPair::from_pem(&Pem::from_memory(chain), &Pem::from_memory(key), &self.provider);
-        let result = pair.map(|pair| self.key_pairs.push(pair));
+        let pair = self.kept(pair)?;
+        self.add_source(Source::memory(pair))
+    }
+
+    /// Adds all key pairs of one PEM file, such as Postfix's chain files: each key before its chain, or each behind it.
+    pub fn add_keypairs_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        self.add_source(Source::mixed(path.as_ref()))
+    }
+
+    /// Uses the key pair that was added last for this name too: a host name, or `.example.com` for any below that
+    /// domain.
+    pub fn add_keypair_name(&mut self, name: &str) -> Result<&mut Self, Error> {
+        let name = Name::parse(name).map(|name| name.text().to_ascii_lowercase());
+        let name = name.map_err(|failure| Error::local(failure.code, failure.message));
+        let name = self.kept(name)?;
+        self.change_last(|source| source.names.push(name))
+    }
+
+    /// Staples an OCSP response to the key pair that was added last: a file in DER, which is read now and again
+    /// with the pair. What it says, and for how long, is for clients to judge.
+    pub fn set_ocsp_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        let path = path.as_ref().to_path_buf();
+        self.change_last(|source| source.ocsp = Some(path))
+    }
+
+    fn add_source(&mut self, source: Source) -> Result<&mut Self, Error> {
+        let pairs = source.load(&self.provider);
+        let pairs = self.kept(pairs)?;
+        self.key_pairs.push((source, pairs));
+        Ok(self)
+    }
+
+    fn change_last(&mut self, change: impl FnOnce(&mut Source)) -> Result<&mut Self, Error> {
+        let Some((mut source, _)) = self.key_pairs.pop() else {
+            return self.keep(Err(Error::local(Code::State, "there is no key pair yet")));
+        };
+        change(&mut source);
+        self.add_source(source)
+    }
+
+    /// Whether a server asks for client certificates, and whether it names the authorities that it trusts: some
+    /// clients choose by these names, and the list can be long.
+    pub fn client_auth(&mut self, mode: ClientAuth, names: bool) -> &mut Self {
+        (self.client_auth, self.client_auth_names) = (mode, names);
+        self
+    }
+
+    /// The application protocols (ALPN, RFC 7301) to offer, or as a server to take. None by default: no protocol is
+    /// registered for SMTP, and a server without any ignores what clients offer.
+    ///
+    /// A server that has some is as strict as Exim, against attacks that pass off one protocol as another: a
+    /// client that offers ALPN must offer exactly one protocol, and one of these; a client that offers none is served.
+    pub fn alpn(&mut self, protocols: &[&[u8]]) -> Result<&mut Self, Error> {
+        let fit = protocols.iter().all(|protocol| (1..=255).contains(&protocol.len()));
+        self.alpn = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let result = match fit {
+            true => Ok(()),
+            false => Err(Error::local(Code::Argument, "an application protocol has 1 to 255 octets")),
+        };
         self.keep(result)
     }
 
@@ -283,7 +383,8 @@ impl ConfigBuilder {
             None => system_hostname(),
         };
         let sessions = (self.client_sessions > 0).then(|| Arc::new(Sessions::new(self.client_sessions)));
-        let resolver = Arc::new(Resolver::new(self.key_pairs.clone()));
+        let (sources, pairs) = self.sources_and_pairs();
+        let resolver = Arc::new(Resolver::new(sources, pairs, !self.alpn.is_empty()));
         let tickets = self.sealed_tickets()?;
         let client = Arc::new(self.client(sessions.as_ref(), &resolver)?);
         let mut client_without_sni = ClientConfig::clone(&client);
@@ -294,12 +395,19 @@ impl ConfigBuilder {
             roots: self.roots.clone(),
             revocation: self.revocation.clone(),
             sessions,
+            client_auth: self.client_auth,
             client,
             client_without_sni: Arc::new(client_without_sni),
             server: Arc::new(self.server(&resolver, &tickets)?),
             resolver,
             tickets,
         })))
+    }
+
+    /// Where key pairs come from, and all that was found.
+    fn sources_and_pairs(&self) -> (Vec<Source>, Vec<KeyPair>) {
+        let sources = self.key_pairs.iter().map(|(source, _)| source.clone()).collect();
+        (sources, self.key_pairs.iter().flat_map(|(_, pairs)| pairs.iter().cloned()).collect())
     }
 
     fn sealed_tickets(&self) -> Result<Arc<Tickets>, Error> {
@@ -343,18 +451,28 @@ impl ConfigBuilder {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(resolver.clone());
+        config.alpn_protocols = self.alpn.clone();
         config.resumption = resumption(sessions);
         config.key_log = Arc::new(ExporterSecret);
         Ok(config)
     }
 
     fn server(&self, resolver: &Arc<Resolver>, tickets: &Arc<Tickets>) -> Result<ServerConfig, Error> {
-        let mut config = ServerConfig::builder_with_provider(self.chosen(self.provider.kx_groups.clone()))
+        let builder = ServerConfig::builder_with_provider(self.chosen(self.provider.kx_groups.clone()))
             .with_protocol_versions(self.versions()?)
-            .map_err(unusable)?
-            // RFC 8314 section 4.2: ask for no client certificate unless it is of use.
-            .with_no_client_auth()
-            .with_cert_resolver(resolver.clone());
+            .map_err(unusable)?;
+        let builder = match self.client_auth {
+            ClientAuth::None => builder.with_no_client_auth(),
+            _ => {
+                let subject = |anchor: &TrustAnchor<'_>| DistinguishedName::in_sequence(&anchor.subject);
+                let named = self.roots.anchors().iter().filter(|_| self.client_auth_names);
+                let algorithms = self.provider.signature_verification_algorithms;
+                let verifier = ClientVerifier::new(algorithms, named.map(subject).collect());
+                builder.with_client_cert_verifier(Arc::new(verifier))
+            }
+        };
+        let mut config = builder.with_cert_resolver(resolver.clone());
+        config.alpn_protocols = self.alpn.clone();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = tickets.clone();
         config.send_tls13_tickets = self.tickets;
@@ -376,6 +494,10 @@ impl Config {
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         self.0.roots.anchors()
+    }
+
+    pub(crate) fn client_auth(&self) -> ClientAuth {
+        self.0.client_auth
     }
 
     pub(crate) fn revocation_lists(&self) -> Vec<&CertRevocationList<'static>> {

@@ -63,7 +63,14 @@ pub(crate) fn judge(
         // Where the anchor would be, if it were in the chain.
         let (depth, candidate) = (path.links.len(), path.anchor.and_then(|n| candidates.get(n)));
         match candidate.filter(|one| one.allows(depth.saturating_sub(1))) {
-            Some(one) if path.is_long_and_sound(&end_entity, trust.algorithms, trust.now) => {
+            Some(one)
+                if path.is_long_and_sound(
+                    &end_entity,
+                    KeyUsage::server_auth(),
+                    trust.algorithms,
+                    trust.now,
+                ) =>
+            {
                 Ok((one.record.clone(), depth))
             }
             _ => Err(untrusted_by(&error, demand, &path)),

@@ -26,8 +26,11 @@ pub(crate) enum State {
     Offers,
     /// STARTTLS is offered, and required.
     Requires,
-    /// There is no key pair.
+    /// There is no key pair, or none is wanted.
     Cannot,
+    /// STARTTLS cannot be had for now, whatever was asked for; and where it is required, nothing else can.
+    NotNow,
+    NotNowRequired,
     /// Answers 554 to all but QUIT.
     Refusing,
     // Both.
@@ -41,6 +44,14 @@ pub(crate) enum State {
     Plain,
     /// The connection cannot be used any more.
     Closed,
+}
+
+impl State {
+    /// A server waits for a command here.
+    pub fn awaits_command(self) -> bool {
+        use State::{Cannot, NotNow, NotNowRequired, Offers, Refusing, Requires};
+        matches!(self, Offers | Requires | Cannot | NotNow | NotNowRequired | Refusing)
+    }
 }
 
 /// What happened.
@@ -85,6 +96,10 @@ pub(crate) enum Event {
     Starttls,
     StarttlsParameter,
     Other,
+    /// HELO, HELP and XCLIENT, where TLS is required and they are exempt.
+    HeloExempt,
+    HelpExempt,
+    XclientExempt,
     /// Too long, or with NUL, bare CR or bare LF.
     Malformed,
     // The verdict after the handshake.
@@ -132,6 +147,7 @@ const NO_PARAMETER: &str = "501 5.5.4 STARTTLS takes no parameter";
 const NOT_CONFIGURED: &str = "502 5.5.1 TLS is not configured";
 const NOT_NOW: &str = "454 4.7.0 TLS not available due to temporary reason";
 const REQUIRED: &str = "530 5.7.0 Must issue a STARTTLS command first";
+const HELP: &str = "214 2.0.0 See RFC 5321";
 const INSECURE: &str = "554 5.7.0 Command refused due to lack of security";
 
 /// One row: in this state, on this event, to that state, with this act.
@@ -198,6 +214,10 @@ pub(crate) const TABLE: &[Row] = {
     (In::Requires,   On::StarttlsParameter,    In::Requires,   Say(NO_PARAMETER)),
     (In::Requires,   On::Malformed,            In::Requires,   Say(MALFORMED)),
     (In::Requires,   On::Other,                In::Requires,   Say(REQUIRED)),
+    // The same, by Postfix's larger list of exemptions.
+    (In::Requires,   On::HeloExempt,           In::Requires,   HelloAnswer),
+    (In::Requires,   On::HelpExempt,           In::Requires,   Say(HELP)),
+    (In::Requires,   On::XclientExempt,        In::Plain,      HandOver),
     // Server without a key pair: never offers it, and answers it as a command that is not implemented.
     (In::Cannot,     On::FromGreeting,         In::Cannot,     Greet),
     (In::Cannot,     On::FromCommand,          In::Plain,      SayAndFail(NOT_NOW, Code::NoKeypair)),
@@ -214,6 +234,37 @@ pub(crate) const TABLE: &[Row] = {
     (In::Cannot,     On::StarttlsParameter,    In::Cannot,     Say(NOT_CONFIGURED)),
     (In::Cannot,     On::Malformed,            In::Cannot,     Say(MALFORMED)),
     (In::Cannot,     On::Other,                In::Plain,      HandOver),
+    // Server that cannot have TLS for now, RFC 3207 section 4: not offered, and 454 to those who ask all the same.
+    (In::NotNow,     On::FromGreeting,         In::NotNow,     Greet),
+    (In::NotNow,     On::FromCommand,          In::Plain,      SayAndFail(NOT_NOW, Code::NoKeypair)),
+    (In::NotNow,     On::FromCommandParameter, In::Plain,      SayAndFail(NO_PARAMETER, Code::SmtpSyntax)),
+    (In::NotNow,     On::FromHandshake,        In::Closed,     Fail(Code::NoKeypair)),
+    (In::NotNow,     On::Hello,                In::NotNow,     Extensions),
+    (In::NotNow,     On::Helo,                 In::NotNow,     HelloAnswer),
+    (In::NotNow,     On::WrongHello,           In::NotNow,     Say(UNKNOWN)),
+    (In::NotNow,     On::BadHello,             In::NotNow,     Say(NO_NAME)),
+    (In::NotNow,     On::Noop,                 In::NotNow,     Say(OK)),
+    (In::NotNow,     On::Rset,                 In::NotNow,     Say(OK)),
+    (In::NotNow,     On::Quit,                 In::Closed,     SayAndFail(BYE, Code::Eof)),
+    (In::NotNow,     On::Starttls,             In::NotNow,     Say(NOT_NOW)),
+    (In::NotNow,     On::StarttlsParameter,    In::NotNow,     Say(NO_PARAMETER)),
+    (In::NotNow,     On::Malformed,            In::NotNow,     Say(MALFORMED)),
+    (In::NotNow,     On::Other,                In::Plain,      HandOver),
+    (In::NotNowRequired, On::FromGreeting,     In::NotNowRequired, Greet),
+    (In::NotNowRequired, On::FromCommand,      In::Plain,      SayAndFail(NOT_NOW, Code::NoKeypair)),
+    (In::NotNowRequired, On::FromCommandParameter, In::Plain,  SayAndFail(NO_PARAMETER, Code::SmtpSyntax)),
+    (In::NotNowRequired, On::FromHandshake,    In::Closed,     Fail(Code::NoKeypair)),
+    (In::NotNowRequired, On::Hello,            In::NotNowRequired, Extensions),
+    (In::NotNowRequired, On::Helo,             In::NotNowRequired, Say(REQUIRED)),
+    (In::NotNowRequired, On::WrongHello,       In::NotNowRequired, Say(REQUIRED)),
+    (In::NotNowRequired, On::BadHello,         In::NotNowRequired, Say(NO_NAME)),
+    (In::NotNowRequired, On::Noop,             In::NotNowRequired, Say(OK)),
+    (In::NotNowRequired, On::Rset,             In::NotNowRequired, Say(REQUIRED)),
+    (In::NotNowRequired, On::Quit,             In::Closed,     SayAndFail(BYE, Code::Eof)),
+    (In::NotNowRequired, On::Starttls,         In::NotNowRequired, Say(NOT_NOW)),
+    (In::NotNowRequired, On::StarttlsParameter, In::NotNowRequired, Say(NO_PARAMETER)),
+    (In::NotNowRequired, On::Malformed,        In::NotNowRequired, Say(MALFORMED)),
+    (In::NotNowRequired, On::Other,            In::NotNowRequired, Say(REQUIRED)),
     // Both, after the handshake. RFC 3207 section 4.1: decide at once whether to go on.
     (In::Handshake,  On::Met,                  In::Secured,    Finish),
     (In::Handshake,  On::MetFromGreeting,      In::HelloAgain, SendHello),

@@ -83,7 +83,11 @@ fn what_is_exempt_where_tls_is_required() {
             Quit,
             Starttls,
             StarttlsParameter,
-            Malformed
+            Malformed,
+            // R3207-4-9: events of the switch alone.
+            HeloExempt,
+            HelpExempt,
+            XclientExempt
         ]
     );
 }
@@ -107,7 +111,7 @@ fn no_way_back() {
 /// The drawing for the docs, in Mermaid's language.
 fn drawing() -> String {
     let mut text = String::from(
-        "stateDiagram-v2\n    [*] --> Client\n    [*] --> Offers\n    [*] --> Requires\n    [*] --> Cannot\n",
+        "stateDiagram-v2\n    [*] --> Client\n    [*] --> Offers\n    [*] --> Requires\n    [*] --> Cannot\n    [*] --> NotNow\n    [*] --> NotNowRequired\n",
     );
     for (from, event, to, act) in TABLE {
         let act = match act {

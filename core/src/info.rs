@@ -114,7 +114,7 @@ impl Info {
             matched_name: facts.matched_name.clone(),
             matched_tlsa: facts.matched_tlsa.clone(),
             matched_fingerprint: facts.matched_fingerprint.clone(),
-            doubt: doubt.filter(|_| role == Role::Client),
+            doubt,
         }
     }
 

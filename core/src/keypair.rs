@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pki_types::CertificateDer;
+use pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use webpki::EndEntityCert;
 
-use crate::pem::Pem;
+use crate::pem::{Pem, Section};
 use crate::x509::Skeleton;
 use crate::{Code, Error};
 
@@ -17,49 +17,169 @@ use crate::{Code, Error};
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPair {
     pub certified: Arc<CertifiedKey>,
-    /// The DNS names of the certificate, in lower case.
+    /// The DNS names of the certificate, and those that it was given besides, in lower case. `.example.com` is any
+    /// name below that domain.
     pub names: Vec<String>,
-    /// The files of the chain and of the key, to be read again.
-    files: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where key pairs come from, to be read once and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    from: From,
+    /// The file of the OCSP response that is stapled.
+    pub ocsp: Option<PathBuf>,
+    /// Names besides those in the certificate.
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+enum From {
+    /// A file of the chain and one of the key; they may be the same.
+    Files(PathBuf, PathBuf),
+    /// One file with any number of pairs.
+    Mixed(PathBuf),
+    Memory(KeyPair),
+}
+
+impl Source {
+    pub fn files(chain: &Path, key: &Path) -> Source {
+        Source::new(From::Files(chain.to_path_buf(), key.to_path_buf()))
+    }
+
+    pub fn mixed(path: &Path) -> Source {
+        Source::new(From::Mixed(path.to_path_buf()))
+    }
+
+    pub fn memory(pair: KeyPair) -> Source {
+        Source::new(From::Memory(pair))
+    }
+
+    fn new(from: From) -> Source {
+        Source { from, ocsp: None, names: Vec::new() }
+    }
+
+    /// The pairs as they are now; those from memory as they were.
+    pub fn load(&self, provider: &CryptoProvider) -> Result<Vec<KeyPair>, Error> {
+        let mut pairs = match &self.from {
+            From::Files(chain, key) => {
+                vec![KeyPair::from_pem(&Pem::from_file(chain)?, &Pem::from_file(key)?, provider)?]
+            }
+            From::Mixed(path) => mixed(&Pem::from_file(path)?, provider)?,
+            From::Memory(pair) => vec![pair.clone()],
+        };
+        if let Some(path) = &self.ocsp {
+            let staple = staple(path)?;
+            let [pair] = &mut pairs[..] else {
+                let message = format!("{} is for one key pair, and here are {}", shown(path), pairs.len());
+                return Err(Error::local(Code::Argument, message));
+            };
+            let mut certified = CertifiedKey::clone(&pair.certified);
+            certified.ocsp = Some(staple);
+            pair.certified = Arc::new(certified);
+        }
+        for pair in &mut pairs {
+            pair.names.extend(self.names.iter().cloned());
+        }
+        Ok(pairs)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    crate::error::escape(path.as_os_str().as_encoded_bytes())
+}
+
+/// An OCSP response in DER (RFC 6960). What it says is for clients to judge.
+fn staple(path: &Path) -> Result<Vec<u8>, Error> {
+    const SEQUENCE: u8 = 0x30;
+    let failed = |error| Error::local_io(Code::File, format!("cannot read {}", shown(path)), &error);
+    let staple = std::fs::read(path).map_err(failed)?;
+    match staple.first() == Some(&SEQUENCE) && staple.len() < 65_536 {
+        true => Ok(staple),
+        false => {
+            let message = format!("{} is no OCSP response in DER", shown(path));
+            Err(Error::local(Code::CertificateParse, message))
+        }
+    }
+}
+
+/// All key pairs of a file in which each key stands before its chain, or each behind it (Postfix's chain files).
+fn mixed(pem: &Pem, provider: &CryptoProvider) -> Result<Vec<KeyPair>, Error> {
+    let sections = pem.keys_and_certificates()?;
+    let unfit = |line: usize, code: Code, what: &str| {
+        Error::local(code, format!("{}, line {line}: {what}", pem.source()))
+    };
+    let keys_first = matches!(sections.first(), Some((_, Section::Key(_))));
+    let (mut pairs, mut chain, mut key) = (Vec::new(), Vec::new(), None);
+    let mut finish = |chain: &mut Vec<CertificateDer<'static>>,
+                      (line, key): (usize, PrivateKeyDer<'static>)| {
+        if chain.is_empty() {
+            return Err(unfit(line, Code::CertificateParse, "this private key has no certificate"));
+        }
+        let pair = KeyPair::new(std::mem::take(chain), key, provider)
+            .map_err(|(code, what)| unfit(line, code, &what))?;
+        pairs.push(pair);
+        Ok(())
+    };
+    for (line, section) in sections {
+        match section {
+            Section::Certificate(certificate) => chain.push(certificate),
+            Section::Key(next) if keys_first => {
+                if let Some(key) = key.replace((line, next)) {
+                    finish(&mut chain, key)?;
+                }
+            }
+            Section::Key(next) => finish(&mut chain, (line, next))?,
+        }
+    }
+    match key {
+        Some(key) => finish(&mut chain, key)?,
+        None if !chain.is_empty() => {
+            let message =
+                format!("the last certificates in {} have no private key behind them", pem.source());
+            return Err(Error::local(Code::KeyParse, message));
+        }
+        None => {}
+    }
+    match pairs.is_empty() {
+        true => Err(Error::local(Code::CertificateParse, format!("no key pair in {}", pem.source()))),
+        false => Ok(pairs),
+    }
 }
 
 impl KeyPair {
-    /// From PEM files, which may be the same.
-    pub fn from_files(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<KeyPair, Error> {
-        let pair = KeyPair::from_pem(&Pem::from_file(chain)?, &Pem::from_file(key)?, provider)?;
-        Ok(KeyPair { files: Some((chain.to_path_buf(), key.to_path_buf())), ..pair })
-    }
-
-    /// The same pair as its files have it now; one from memory stays as it is.
-    pub fn again(&self, provider: &CryptoProvider) -> Result<KeyPair, Error> {
-        match &self.files {
-            Some((chain, key)) => KeyPair::from_files(chain, key, provider),
-            None => Ok(self.clone()),
-        }
-    }
-
     /// Takes the chain from one PEM text and the key from another, or the same.
     pub fn from_pem(chain: &Pem, key: &Pem, provider: &CryptoProvider) -> Result<KeyPair, Error> {
-        let certificates = chain.certificates()?;
-        let signer = provider.key_provider.load_private_key(key.private_key()?).map_err(|error| {
-            let message = format!("the private key in {} cannot be used: {error}", key.source());
-            Error::local(Code::KeyParse, message)
-        })?;
-        let leaf = Skeleton::parse(&certificates[0]).ok_or_else(|| {
-            let message = format!("the first certificate in {} cannot be read", chain.source());
-            Error::local(Code::CertificateParse, message)
-        })?;
+        let (certificates, private) = (chain.certificates()?, key.private_key()?);
+        KeyPair::new(certificates, private, provider).map_err(|(code, what)| {
+            let message = match code {
+                Code::CertificateParse => format!("{}: {what}", chain.source()),
+                Code::KeyMismatch => format!("{} and {}: {what}", key.source(), chain.source()),
+                _ => format!("{}: {what}", key.source()),
+            };
+            Error::local(code, message)
+        })
+    }
+
+    /// Checks the two against each other.
+    fn new(
+        certificates: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        provider: &CryptoProvider,
+    ) -> Result<KeyPair, (Code, String)> {
+        let signer = provider
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| (Code::KeyParse, format!("the private key cannot be used: {error}")))?;
+        let leaf = Skeleton::parse(&certificates[0]);
+        let leaf =
+            leaf.ok_or((Code::CertificateParse, "the first certificate cannot be read".to_string()))?;
         if signer.public_key().is_some_and(|key| key.as_ref() != leaf.public_key) {
-            let message = format!(
-                "the private key in {} is not the key of the first certificate in {}",
-                key.source(),
-                chain.source()
-            );
-            return Err(Error::local(Code::KeyMismatch, message));
+            let what = "the private key is not the key of the first certificate";
+            return Err((Code::KeyMismatch, what.to_string()));
         }
         let names = dns_names(&certificates[0]);
         let signer = Arc::new(Noting(signer));
-        Ok(KeyPair { certified: Arc::new(CertifiedKey::new(certificates, signer)), names, files: None })
+        Ok(KeyPair { certified: Arc::new(CertifiedKey::new(certificates, signer)), names })
     }
 }
 

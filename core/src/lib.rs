@@ -77,7 +77,7 @@ mod x509;
 
 pub use action::Action;
 pub use code::Code;
-pub use config::{Config, ConfigBuilder, TlsVersion};
+pub use config::{ClientAuth, Config, ConfigBuilder, TlsVersion};
 pub use dnssec::Dnssec;
 pub use error::{Error, escape};
 pub use fd::{Fd, Mode};

@@ -103,6 +103,7 @@ pub(crate) const OUTCOMES: &[Outcome] = {
     row(Code::CertUntrusted,     Any,                          NextHost,  NextHost, c"4.7.5",  Some(T::CertificateNotTrusted), c"no-trusted-issuer"),
     row(Code::CertName,          Any,                          NextHost,  NextHost, c"4.7.5",  Some(T::CertificateHostMismatch), c"certificate-host-mismatch"),
     row(Code::Fingerprint,       Any,                          NextHost,  NextHost, c"4.7.5",  Some(T::CertificateNotTrusted), c"fingerprint-no-match"),
+    row(Code::CertRequired,      Any,                          Fail,      Fail,     c"",       None, c""),
     row(Code::CertRevoked,       Any,                          NextHost,  NextHost, c"4.7.5",  Some(T::ValidationFailure), c"certificate-revoked"),
     row(Code::CrlExpired,        Any,                          NextHost,  NextHost, c"4.3.5",  None, c""),
     row(Code::DaneMismatch,      Any,                          NextHost,  NextHost, c"4.7.5",  Some(T::CertificateNotTrusted), c"dane-no-match"),

@@ -145,6 +145,7 @@ impl Path<'_> {
     pub fn is_long_and_sound(
         &self,
         end_entity: &EndEntityCert<'_>,
+        usage: KeyUsage,
         algorithms: &[&dyn SignatureVerificationAlgorithm],
         now: UnixTime,
     ) -> bool {
@@ -152,7 +153,6 @@ impl Path<'_> {
         let Some(top) = self.links.get(TOP) else { return false };
         let Ok(anchor) = webpki::anchor_from_trusted_cert(top.der) else { return false };
         let below: Vec<_> = self.links[1..TOP].iter().map(|link| link.der.clone()).collect();
-        let usage = KeyUsage::server_auth();
         self.upper_part_is_sound(TOP, now)
             && end_entity
                 .verify_for_usage(algorithms, &[anchor], &below, now, usage, None, Some(&of_authorities))

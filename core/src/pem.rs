@@ -3,13 +3,19 @@
 use std::path::Path;
 
 use pki_types::pem::{PemObject, SectionKind};
-use pki_types::{CertificateDer, PrivateKeyDer};
+use pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::Zeroizing;
 
 use crate::{Code, Error};
 
 /// The largest file that is read: no list of authorities, and no chain, comes near.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// What a file of key pairs has.
+pub(crate) enum Section {
+    Certificate(CertificateDer<'static>),
+    Key(PrivateKeyDer<'static>),
+}
 
 /// PEM text and where it came from. The text is wiped when it is dropped, since it may hold a key.
 pub(crate) struct Pem {
@@ -69,6 +75,39 @@ impl Pem {
         Ok(found)
     }
 
+    /// Every certificate and every private key, in the order of the text, each with the line where it begins.
+    pub fn keys_and_certificates(&self) -> Result<Vec<(usize, Section)>, Error> {
+        self.check_not_encrypted()?;
+        let begins = |line: &[u8]| {
+            let line = line.trim_ascii();
+            line.starts_with(b"-----BEGIN ")
+                && (line.ends_with(b" PRIVATE KEY-----") || line.ends_with(b"-----BEGIN CERTIFICATE-----"))
+        };
+        let lines = self.text.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| begins(line));
+        let mut lines = lines.map(|(_, number)| number);
+        let mut found = Vec::new();
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(&self.text) {
+            let section = match section {
+                Ok((SectionKind::Certificate, der)) => Section::Certificate(der.into()),
+                Ok((SectionKind::PrivateKey, der)) => Section::Key(PrivatePkcs8KeyDer::from(der).into()),
+                Ok((SectionKind::RsaPrivateKey, der)) => Section::Key(PrivatePkcs1KeyDer::from(der).into()),
+                Ok((SectionKind::EcPrivateKey, der)) => Section::Key(PrivateSec1KeyDer::from(der).into()),
+                Ok((_, other)) => {
+                    drop(Zeroizing::new(other));
+                    continue;
+                }
+                Err(error) => {
+                    let line = lines.next().unwrap_or(0);
+                    let message =
+                        format!("{}, line {line}: it is damaged: {}", self.source, describe(&error));
+                    return Err(Error::local(Code::CertificateParse, message));
+                }
+            };
+            found.push((lines.next().unwrap_or(0), section));
+        }
+        Ok(found)
+    }
+
     /// Every revocation list, in the order of the text; at least one. A file in DER is one.
     pub fn revocation_lists(&self) -> Result<Vec<Vec<u8>>, Error> {
         const SEQUENCE: u8 = 0x30;
@@ -82,8 +121,7 @@ impl Pem {
         }
     }
 
-    /// The first private key.
-    pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, Error> {
+    fn check_not_encrypted(&self) -> Result<(), Error> {
         let has = |words: &[u8]| self.text.windows(words.len()).any(|window| window == words);
         if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
             let message = format!(
@@ -92,6 +130,12 @@ impl Pem {
             );
             return Err(Error::local(Code::KeyEncrypted, message));
         }
+        Ok(())
+    }
+
+    /// The first private key.
+    pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, Error> {
+        self.check_not_encrypted()?;
         PrivateKeyDer::from_pem_slice(&self.text).map_err(|error| {
             let message = match error {
                 pki_types::pem::Error::NoItemsFound => format!("no private key in {}", self.source),

@@ -120,6 +120,12 @@ pub struct Session {
     commands: Scanner,
     /// A malformed command is being skipped to its end.
     skipping: bool,
+    /// The text of a server's greeting, behind its name.
+    greeting: Option<String>,
+    /// What a client sends in plaintext behind STARTTLS is dropped, and not an error.
+    discards: bool,
+    /// Where TLS is required, HELO, HELP and XCLIENT are exempt.
+    exempts_more: bool,
     reply: Option<String>,
     hello: Option<String>,
 
@@ -178,6 +184,9 @@ impl Session {
             replies: Replies::default(),
             commands: Scanner::default(),
             skipping: false,
+            greeting: None,
+            discards: false,
+            exempts_more: false,
             reply: None,
             hello: None,
             tls: None,
@@ -353,7 +362,7 @@ impl Session {
             State::Hello | State::Helo | State::HelloAgain => "waiting for the reply to EHLO",
             State::Starttls => "waiting for the reply to STARTTLS",
             State::Handshake => "in the TLS handshake",
-            State::Offers | State::Requires | State::Cannot | State::Refusing => "waiting for a command",
+            state if state.awaits_command() => "waiting for a command",
             _ => "exchanging data with the peer",
         }
     }
@@ -373,8 +382,7 @@ impl Session {
             return self.judge(failure);
         }
         // RFC 5321 section 3.8: a server that closes for a client's silence says so.
-        let commanding =
-            matches!(self.state, State::Offers | State::Requires | State::Cannot | State::Refusing);
+        let commanding = self.state.awaits_command();
         if commanding && failure.code == Code::Timeout {
             drop(self.say(crate::dialog::SILENCE));
         }

@@ -1,8 +1,9 @@
 //! A configuration, a policy and a chain come together: what is demanded, what is found, and the verdict.
 
 use pki_types::{CertificateDer, UnixTime};
+use webpki::CertRevocationList;
 
-use crate::chain::{Facts, Trust, judge};
+use crate::chain::{Facts, Trust, judge, judge_client};
 use crate::demand::{Demand, demand};
 use crate::error::Failure;
 use crate::info::Auth;
@@ -29,13 +30,18 @@ pub(crate) fn facts(
     demand: &Demand,
     chain: &[CertificateDer<'_>],
 ) -> Facts {
-    let trust = Trust {
-        anchors: config.anchors(),
-        lists: &config.revocation_lists(),
-        algorithms: config.algorithms(),
-        now: UnixTime::now(),
-    };
-    judge(chain, demand, policy, trust)
+    let lists = config.revocation_lists();
+    judge(chain, demand, policy, trust(config, &lists, Role::Server))
+}
+
+/// What is known of a client's chain, as it is now.
+pub(crate) fn client_facts(config: &Config, policy: &Policy, chain: &[CertificateDer<'_>]) -> Facts {
+    let lists = config.revocation_lists();
+    judge_client(chain, policy, trust(config, &lists, Role::Client))
+}
+
+fn trust<'a>(config: &'a Config, lists: &'a [&'a CertRevocationList<'static>], of: Role) -> Trust<'a> {
+    Trust { anchors: config.anchors(), lists, algorithms: config.algorithms(), now: UnixTime::now(), of }
 }
 
 impl Config {

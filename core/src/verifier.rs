@@ -1,4 +1,4 @@
-//! The verifier that rustls calls: it lets every certificate through, and checks that the peer has its key.
+//! The verifiers that rustls calls: they let every certificate through, and check that the peer has its key.
 //!
 //! First finish the handshake, then judge (`chain`): RFC 3207 section 4.1 asks for a polite QUIT, and the
 //! levels `may` and `encrypt` must not fail for a certificate. What is never let through is a handshake that
@@ -11,7 +11,8 @@ use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
 use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use webpki::RawPublicKeyEntity;
 
 use crate::x509::{SHORTEST_RSA, Skeleton, rsa_bits, rsa_numbers};
@@ -89,6 +90,62 @@ fn or_short(
         true => Ok(HandshakeSignatureValid::assertion()),
         false => Err(error),
     })
+}
+
+/// What a server that asks for certificates has.
+#[derive(Debug)]
+pub(crate) struct ClientVerifier {
+    verifier: Verifier,
+    /// The names of authorities that the client is told of.
+    hints: Vec<DistinguishedName>,
+}
+
+impl ClientVerifier {
+    pub fn new(algorithms: WebPkiSupportedAlgorithms, hints: Vec<DistinguishedName>) -> ClientVerifier {
+        ClientVerifier { verifier: Verifier::new(algorithms), hints }
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    /// A missing certificate is judged after the handshake as well.
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        ServerCertVerifier::verify_tls12_signature(&self.verifier, message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        ServerCertVerifier::verify_tls13_signature(&self.verifier, message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 impl ServerCertVerifier for Verifier {

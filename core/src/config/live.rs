@@ -13,9 +13,10 @@ impl Config {
     /// Reads the files of its key pairs again; pairs from memory stay. All are checked first, and if one is bad the
     /// old ones go on serving, and the error says which file and why.
     pub fn reload_keypairs(&self) -> Result<(), Error> {
-        let pairs = self.0.resolver.pairs();
-        let again = pairs.iter().map(|pair| pair.again(&self.0.provider)).collect::<Result<Vec<_>, _>>()?;
-        self.0.resolver.replace(again);
+        let sources = self.0.resolver.sources();
+        let pairs =
+            sources.iter().map(|source| source.load(&self.0.provider)).collect::<Result<Vec<_>, _>>()?;
+        self.0.resolver.replace(sources, pairs.concat());
         Ok(())
     }
 
@@ -29,7 +30,8 @@ impl Config {
         if from.key_pairs.is_empty() {
             return Err(Error::local(Code::NoKeypair, "there is no key pair to take"));
         }
-        self.0.resolver.replace(from.key_pairs.clone());
+        let (sources, pairs) = from.sources_and_pairs();
+        self.0.resolver.replace(sources, pairs);
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use crate::error::{Failure, escape};
 use crate::outcome::Stage;
 use crate::reply::Reply;
 use crate::tls::{CHANGE_CIPHER_SPEC, Tls, begins_record};
-use crate::verdict::facts;
-use crate::{Code, Info, Protocol, Role};
+use crate::verdict::{client_facts, facts};
+use crate::{ClientAuth, Code, Info, Protocol, Role};
 
 impl Session {
     /// Goes on until something is wanted or all is done.
@@ -24,12 +24,10 @@ impl Session {
                         None => return self.want(),
                     }
                 }
-                State::Offers | State::Requires | State::Cannot | State::Refusing => {
-                    match self.next_command()? {
-                        Some(event) => self.step(event)?,
-                        None => return self.want(),
-                    }
-                }
+                state if state.awaits_command() => match self.next_command()? {
+                    Some(event) => self.step(event)?,
+                    None => return self.want(),
+                },
                 State::Handshake => {
                     if !self.handshake()? {
                         return self.want();
@@ -39,7 +37,7 @@ impl Session {
                     return Ok(Progress::WantOutput);
                 }
                 State::Secured | State::Closed => return Ok(Progress::Done(())),
-                State::Client | State::Rejected | State::Plain => {
+                _ => {
                     return Err(Failure::new(Code::Internal, "the dialogue stands where it cannot go on"));
                 }
             }
@@ -154,6 +152,7 @@ impl Session {
     fn next_command(&mut self) -> Result<Option<Event>, Failure> {
         let mut commands = std::mem::take(&mut self.commands);
         let (skipping, protocol, state) = (self.skipping, self.protocol, self.state);
+        let exempts_more = self.exempts_more;
         let hello = self.hello.take();
         let source = self.source()?;
         let mut still_skipping = skipping;
@@ -173,9 +172,11 @@ impl Session {
                     Event::Hello | Event::Helo => said = Some(String::from_utf8_lossy(line).into_owned()),
                     _ => {}
                 }
-                if state == State::Refusing && event != Event::Quit {
-                    event = Event::Other;
-                }
+                event = match event {
+                    event if state == State::Refusing && event != Event::Quit => Event::Other,
+                    event if exempts_more && state == State::Requires => exempted(event, line),
+                    event => event,
+                };
                 let hands_over = next(state, event).is_some_and(|(_, act)| act == Act::HandOver);
                 if !hands_over {
                     source.consume(length);
@@ -222,7 +223,10 @@ impl Session {
                 self.say("STARTTLS")
             }
             Act::SendQuit => self.say("QUIT"),
-            Act::Greet => self.say(&format!("220 {} {}", hostname(), self.protocol.name())),
+            Act::Greet => {
+                let text = self.greeting.as_deref().unwrap_or(self.protocol.name());
+                self.say(&format!("220 {} {text}", hostname()))
+            }
             Act::HelloAnswer => self.say(&format!("250 {}", hostname())),
             Act::Extensions => self.say(&self.extensions_reply()),
             Act::Say(reply) => self.say(reply),
@@ -288,6 +292,9 @@ impl Session {
     /// A server's 220. What the client sent behind its command is never executed, and never becomes part of
     /// TLS: CVE-2011-0411.
     fn go(&mut self) -> Result<(), Failure> {
+        if self.discards {
+            self.input = Buffer::default();
+        }
         if !self.input.is_empty() {
             let message =
                 format!("the client sent plaintext behind STARTTLS: \"{}\"", escape(self.input.unread()));
@@ -346,16 +353,23 @@ impl Session {
         let facts = match self.role {
             // A resumed session too: from the chain that its first handshake saw.
             Role::Client => facts(&self.config, &self.policy, &self.demand, &negotiated.chain),
-            Role::Server => Facts::default(),
+            Role::Server if self.config.client_auth() == ClientAuth::None => Facts::default(),
+            Role::Server => client_facts(&self.config, &self.policy, &negotiated.chain),
         };
-        if self.role == Role::Client && self.demand.level.authenticates() {
+        let demanded = match self.role {
+            Role::Client => self.demand.level.authenticates(),
+            Role::Server => self.config.client_auth() == ClientAuth::Require,
+        };
+        if demanded {
             self.verdict = facts.failure().cloned();
         }
-        if self.verdict.is_some() {
-            self.forget_sessions();
-        }
-        if self.verdict.is_some() || self.demand.testing {
-            self.reports_of(facts.reports());
+        if self.role == Role::Client {
+            if self.verdict.is_some() {
+                self.forget_sessions();
+            }
+            if self.verdict.is_some() || self.demand.testing {
+                self.reports_of(facts.reports());
+            }
         }
         self.info = Some(Arc::new(Info::new(self.role, negotiated, &facts, &self.demand)));
         let event = match (&self.verdict, self.role, self.entry) {
@@ -412,5 +426,16 @@ impl Session {
     /// The protocol that the session speaks.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+}
+
+/// What Postfix exempts where TLS is required, besides what RFC 3207 section 4 does.
+fn exempted(event: Event, line: &[u8]) -> Event {
+    let verb = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+    match event {
+        Event::Helo => Event::HeloExempt,
+        Event::Other if verb.eq_ignore_ascii_case(b"HELP") => Event::HelpExempt,
+        Event::Other if verb.eq_ignore_ascii_case(b"XCLIENT") => Event::XclientExempt,
+        event => event,
     }
 }

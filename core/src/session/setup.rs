@@ -1,7 +1,7 @@
 //! The engine before it starts: what the program sets, and what can be wrong on this side.
 
 use super::{Entry, Session};
-use crate::dialog::Event;
+use crate::dialog::{Event, State};
 use crate::error::Failure;
 use crate::outcome::Stage;
 use crate::{Code, Error, Level, Protocol, Role};
@@ -30,6 +30,47 @@ impl Session {
             ));
         }
         self.extensions.push(line.to_string());
+        Ok(())
+    }
+
+    /// For a server that starts from the greeting: the text behind its name, in place of `ESMTP` or `LMTP`. Before
+    /// `start`.
+    pub fn set_greeting(&mut self, text: &str) -> Result<(), Error> {
+        self.before_start("set_greeting")?;
+        let fit = (1..=400).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !fit {
+            let text = crate::error::escape(text.as_bytes());
+            return Err(Error::local(Code::Argument, format!("\"{text}\" cannot stand in a greeting")));
+        }
+        self.greeting = Some(text.to_string());
+        Ok(())
+    }
+
+    /// For a server that cannot have TLS for now: STARTTLS is not offered, and answered with 454 (RFC 3207 section
+    /// 4). Where it is required, other commands still get 530. Before `start`.
+    pub fn set_not_now(&mut self) -> Result<(), Error> {
+        self.before_start("set_not_now")?;
+        self.state = match self.state {
+            State::Offers => State::NotNow,
+            State::Requires => State::NotNowRequired,
+            state => state,
+        };
+        Ok(())
+    }
+
+    /// For a server: drops what a client sends in plaintext behind STARTTLS, as Postfix does, in place of 554 and an
+    /// error. It is never executed, and never becomes part of TLS, either way. Before `start`.
+    pub fn set_discard(&mut self, discard: bool) -> Result<(), Error> {
+        self.before_start("set_discard")?;
+        self.discards = discard;
+        Ok(())
+    }
+
+    /// For a server that requires TLS: exempts HELO, HELP and XCLIENT too, as Postfix does; RFC 3207 section 4 names
+    /// NOOP, EHLO, STARTTLS and QUIT. XCLIENT is the program's: `start` hands it over. Before `start`.
+    pub fn set_exempt_more(&mut self, exempt: bool) -> Result<(), Error> {
+        self.before_start("set_exempt_more")?;
+        self.exempts_more = exempt;
         Ok(())
     }
 
@@ -70,7 +111,8 @@ impl Session {
             Entry::Handshake => Stage::Handshake,
         };
         let too_early = self.role == Role::Client && entry == Entry::Command && !self.input.is_empty();
-        if unread > 0 || too_early {
+        let discarded = self.role == Role::Server && self.discards && entry == Entry::Command;
+        if !discarded && unread > 0 || too_early {
             let count = unread.max(self.input.unread().len());
             let message = format!("{count} bytes that came before TLS were read and not used");
             return Err(Failure::new(Code::PlaintextInjected, message));
