@@ -113,6 +113,8 @@ enum smtptls_code {
   SMTPTLS_ERR_CERT_NAME = -63,
   // The peer's certificate has none of the expected fingerprints.
   SMTPTLS_ERR_FINGERPRINT = -64,
+  // On a server: the client sent no certificate, and one is required.
+  SMTPTLS_ERR_CERT_REQUIRED = -65,
   // The peer's certificate has been revoked.
   SMTPTLS_ERR_CERT_REVOKED = -66,
   // The certificate revocation list has expired.
@@ -319,6 +321,17 @@ enum smtptls_sts_mode {
   SMTPTLS_STS_ENFORCE = 2,
 };
 
+// Whether a server asks for client certificates.
+enum smtptls_client_auth {
+  // It does not. The default.
+  SMTPTLS_CLIENT_AUTH_NONE = 0,
+  // It asks, and takes any certificate or none: the info says what it is
+  // worth.
+  SMTPTLS_CLIENT_AUTH_ASK = 1,
+  // It fails after the handshake without one that is good.
+  SMTPTLS_CLIENT_AUTH_REQUIRE = 2,
+};
+
 // What a process trusts and who it is: trust anchors, key pairs, limits.
 //
 // Make one at start-up, freeze it, and share it: a frozen configuration is
@@ -464,6 +477,43 @@ int smtptls_config_add_keypair_pem(struct smtptls_config *config,
                                    size_t chain_len,
                                    const void *key,
                                    size_t key_len);
+
+// Adds all key pairs of one PEM file, such as Postfix's chain files: each key
+// before its chain, or each behind it. The error names the line.
+int smtptls_config_add_keypairs_file(struct smtptls_config *config,
+                                     const char *path);
+
+// Uses the key pair that was added last for this name too: a host name, or
+// ".example.com" for any below that domain. SMTPTLS_ERR_STATE if there is none
+// yet.
+int smtptls_config_add_keypair_name(struct smtptls_config *config,
+                                    const char *name);
+
+// Staples an OCSP response to the key pair that was added last: a file in DER,
+// which is read now, and again with the pair. What it says, and for how long,
+// is for clients to judge.
+int smtptls_config_set_ocsp_file(struct smtptls_config *config,
+                                 const char *path);
+
+// Whether a server asks for client certificates, one of enum
+// smtptls_client_auth, and whether it names the authorities that it trusts:
+// some clients choose by these names, and the list can be long. Certificates
+// are judged after the handshake, which never fails for one; whom they let in
+// is yours to say. With SMTPTLS_CLIENT_AUTH_REQUIRE smtptls_session_start()
+// fails without one that is trusted, or whose fingerprint the policy has; then
+// smtptls_session_refuse() answers 554.
+int smtptls_config_set_client_auth(struct smtptls_config *config,
+                                   int mode,
+                                   bool names);
+
+// The application protocols (ALPN, RFC 7301) to offer, or as a server to take:
+// count strings. None by default: no protocol is registered for SMTP, and a
+// server without any ignores what clients offer. A server that has some is as
+// strict as Exim: a client that offers ALPN must offer exactly one protocol,
+// and one of these.
+int smtptls_config_set_alpn(struct smtptls_config *config,
+                            const char *const *protocols,
+                            size_t count);
 
 // Reads the files of the key pairs again; pairs from memory stay. All are
 // checked first: on an error the old ones go on serving, and
@@ -906,18 +956,6 @@ int smtptls_session_attach(struct smtptls_session *session,
 int smtptls_session_set_protocol(struct smtptls_session *session,
                                  int protocol);
 
-// For a server that starts from the greeting: a line of its EHLO reply
-// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
-// STARTTLS are there already. Before smtptls_session_start().
-int smtptls_session_add_extension(struct smtptls_session *session,
-                                  const char *line);
-
-// For a server that starts from the command: the line that you have read. A
-// parameter behind STARTTLS is answered with 501. Without this call the line
-// was plainly STARTTLS. Before smtptls_session_start().
-int smtptls_session_set_command(struct smtptls_session *session,
-                                const char *line);
-
 // Sets a time limit in milliseconds; zero waits for ever. timeout is one of
 // enum smtptls_timeout. Both are five minutes by default. Sessions without
 // descriptors have no limits: the time is yours.
@@ -1028,6 +1066,41 @@ void smtptls_session_sent(struct smtptls_session *session, size_t len);
 // what followed that. *data is valid until the next call on the session.
 size_t smtptls_session_leftover(const struct smtptls_session *session,
                                 const uint8_t **data);
+
+// For a server that starts from the greeting: a line of its EHLO reply
+// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
+// STARTTLS are there already. Before smtptls_session_start().
+int smtptls_session_add_extension(struct smtptls_session *session,
+                                  const char *line);
+
+// For a server that starts from the command: the line that you have read. A
+// parameter behind STARTTLS is answered with 501. Without this call the line
+// was plainly STARTTLS. Before smtptls_session_start().
+int smtptls_session_set_command(struct smtptls_session *session,
+                                const char *line);
+
+// For a server that starts from the greeting: the text behind its name, in
+// place of "ESMTP" or "LMTP". Before smtptls_session_start().
+int smtptls_session_set_greeting(struct smtptls_session *session,
+                                 const char *text);
+
+// For a server that cannot have TLS for now: STARTTLS is not offered, and
+// answered with 454 (RFC 3207 section 4). Where it is required, other commands
+// still get 530. Before smtptls_session_start().
+int smtptls_session_set_not_now(struct smtptls_session *session);
+
+// For a server: whether what a client sends in plaintext behind STARTTLS is
+// dropped, as Postfix does, in place of 554 and an error. Either way it is never
+// executed, and never becomes part of TLS. Before smtptls_session_start().
+int smtptls_session_set_discard(struct smtptls_session *session,
+                                bool discard);
+
+// For a server that requires TLS: whether HELO, HELP and XCLIENT are exempt
+// too, as in Postfix; RFC 3207 section 4 names NOOP, EHLO, STARTTLS and QUIT.
+// XCLIENT is yours then: smtptls_session_start() hands it over. Before
+// smtptls_session_start().
+int smtptls_session_set_exempt_more(struct smtptls_session *session,
+                                    bool exempt);
 
 // The last SMTP reply that a client received, its lines joined by "\n", or
 // NULL. Valid until the next call on the session.

@@ -1,5 +1,6 @@
 //! smtptls_config: who we are and whom we trust.
 
+mod keypair;
 mod live;
 mod tls;
 
@@ -249,45 +250,6 @@ pub unsafe extern "C" fn smtptls_config_set_client_sessions(
         change(config, |builder| {
             builder.client_sessions(servers);
             Ok(())
-        })
-    }
-}
-
-/// Adds a certificate chain and its private key from PEM files; they may be
-/// the same file, with key and certificates in any order. A client presents
-/// the first key pair that the server accepts. A server chooses by the name
-/// the client asks for; the first key pair serves clients that name none or
-/// an unknown one. SMTPTLS_ERR_FILE, SMTPTLS_ERR_CERTIFICATE_PARSE,
-/// SMTPTLS_ERR_KEY_PARSE, SMTPTLS_ERR_KEY_MISMATCH, SMTPTLS_ERR_KEY_ENCRYPTED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_config_add_keypair_file(
-    config: *mut smtptls_config,
-    chain: *const c_char,
-    key: *const c_char,
-) -> c_int {
-    // SAFETY: the header asks for a configuration that is not freed, and strings that end with NUL.
-    unsafe {
-        change(config, |builder| {
-            let (chain, key) = (path(chain, "chain")?, path(key, "key")?);
-            builder.add_keypair_file(chain, key).map(drop)
-        })
-    }
-}
-
-/// As smtptls_config_add_keypair_file(), from PEM text.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_config_add_keypair_pem(
-    config: *mut smtptls_config,
-    chain: *const c_void,
-    chain_len: usize,
-    key: *const c_void,
-    key_len: usize,
-) -> c_int {
-    // SAFETY: the header asks for a configuration that is not freed, and that many bytes at chain and key.
-    unsafe {
-        change(config, |builder| {
-            let (chain, key) = (bytes(chain, chain_len, "chain")?, bytes(key, key_len, "key")?);
-            builder.add_keypair_pem(chain, key).map(drop)
         })
     }
 }

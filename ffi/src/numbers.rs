@@ -81,6 +81,8 @@ pub enum smtptls_code {
     SMTPTLS_ERR_CERT_NAME = -63,
     /// The peer's certificate has none of the expected fingerprints.
     SMTPTLS_ERR_FINGERPRINT = -64,
+    /// On a server: the client sent no certificate, and one is required.
+    SMTPTLS_ERR_CERT_REQUIRED = -65,
     /// The peer's certificate has been revoked.
     SMTPTLS_ERR_CERT_REVOKED = -66,
     /// The certificate revocation list has expired.
@@ -201,6 +203,18 @@ pub enum smtptls_protocol {
     SMTPTLS_PROTOCOL_SMTP = 0,
     /// LMTP (RFC 2033): LHLO, and neither EHLO nor HELO.
     SMTPTLS_PROTOCOL_LMTP = 1,
+}
+
+/// Whether a server asks for client certificates.
+#[repr(C)]
+pub enum smtptls_client_auth {
+    /// It does not. The default.
+    SMTPTLS_CLIENT_AUTH_NONE = 0,
+    /// It asks, and takes any certificate or none: the info says what it is
+    /// worth.
+    SMTPTLS_CLIENT_AUTH_ASK = 1,
+    /// It fails after the handshake without one that is good.
+    SMTPTLS_CLIENT_AUTH_REQUIRE = 2,
 }
 
 /// What a fingerprint is the digest of.
@@ -347,6 +361,7 @@ mod tests {
             ("smtptls_mode", of(core::Mode::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_close", of(core::Close::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_protocol", of(core::Protocol::ALL.iter().map(|n| n.number()).collect())),
+            ("smtptls_client_auth", of(core::ClientAuth::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_fingerprint_of", of(core::FingerprintOf::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_digest", of(core::Digest::ALL.iter().map(|n| n.number()).collect())),
             ("smtptls_dnssec", of(core::Dnssec::ALL.iter().map(|n| n.number()).collect())),

@@ -239,40 +239,6 @@ pub unsafe extern "C" fn smtptls_session_set_protocol(
     }
 }
 
-/// For a server that starts from the greeting: a line of its EHLO reply
-/// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
-/// STARTTLS are there already. Before smtptls_session_start().
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_add_extension(
-    session: *mut smtptls_session,
-    line: *const c_char,
-) -> c_int {
-    // SAFETY: the header asks for a session that is not freed, and a string that ends with NUL.
-    unsafe {
-        code(session, |session| {
-            let line = string(line, "line")?;
-            session.stream.session_mut().add_extension(line).map(|()| 0)
-        })
-    }
-}
-
-/// For a server that starts from the command: the line that you have read. A
-/// parameter behind STARTTLS is answered with 501. Without this call the line
-/// was plainly STARTTLS. Before smtptls_session_start().
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn smtptls_session_set_command(
-    session: *mut smtptls_session,
-    line: *const c_char,
-) -> c_int {
-    // SAFETY: the header asks for a session that is not freed, and a string that ends with NUL.
-    unsafe {
-        code(session, |session| {
-            let line = string(line, "line")?;
-            session.stream.session_mut().set_command(line).map(|()| 0)
-        })
-    }
-}
-
 /// Sets a time limit in milliseconds; zero waits for ever. timeout is one of
 /// enum smtptls_timeout. Both are five minutes by default. Sessions without
 /// descriptors have no limits: the time is yours.
@@ -387,6 +353,7 @@ pub unsafe extern "C" fn smtptls_session_close(session: *mut smtptls_session, ho
 
 mod transfer;
 
+mod dialogue;
 mod facts;
 
 #[cfg(test)]
