@@ -531,6 +531,18 @@ int smtptls_config_reload_keypairs(struct smtptls_config *config);
 int smtptls_config_replace_keypairs(struct smtptls_config *config,
                                     const struct smtptls_config *from);
 
+// The keys for a server's session tickets, from a file that holds the current
+// key, the next and the previous one; "python3 -m smtptls.tickets" makes and
+// rotates it. The current key seals, and all of them open tickets. Before the
+// configuration is frozen; smtptls_config_reload_ticket_keys() reads the file
+// again.
+int smtptls_config_set_ticket_key_file(struct smtptls_config *config,
+                                       const char *path);
+
+// Reads the file of ticket keys again. On an error the old keys stay. Threads
+// as for smtptls_config_reload_keypairs().
+int smtptls_config_reload_ticket_keys(struct smtptls_config *config);
+
 // The keys for a server's session tickets: count times 32 random octets, one
 // behind the other. The first key seals new tickets, and each opens those that
 // it has sealed, so all processes and hosts with the same keys resume each

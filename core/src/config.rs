@@ -2,7 +2,7 @@
 
 mod live;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pki_types::{ServerName, SignatureVerificationAlgorithm, TrustAnchor};
@@ -106,6 +106,7 @@ pub struct ConfigBuilder {
     alpn: Vec<Vec<u8>>,
     service: String,
     ticket_keys: Vec<Zeroizing<Vec<u8>>>,
+    ticket_file: Option<PathBuf>,
     ticket_lifetime: u32,
     tickets: usize,
     spoilt: Option<Error>,
@@ -129,6 +130,7 @@ struct Frozen {
     /// What changes while sessions run.
     resolver: Arc<Resolver>,
     tickets: Arc<Tickets>,
+    ticket_file: Option<PathBuf>,
 }
 
 impl ConfigBuilder {
@@ -151,6 +153,7 @@ impl ConfigBuilder {
             alpn: Vec::new(),
             service: "smtp".to_string(),
             ticket_keys: Vec::new(),
+            ticket_file: None,
             ticket_lifetime: 3600,
             tickets: 1,
             spoilt: None,
@@ -342,6 +345,15 @@ impl ConfigBuilder {
         self.keep(result)
     }
 
+    /// The same, from a file that holds the current key, the next and the previous one: `python -m smtptls.tickets`
+    /// makes and rotates it. `Config::reload_ticket_keys` reads it again.
+    pub fn ticket_key_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        self.ticket_file = Some(path.as_ref().to_path_buf());
+        let keys = crate::ticket_file::read(path.as_ref());
+        self.ticket_keys = self.kept(keys)?;
+        Ok(self)
+    }
+
     /// For how many seconds a ticket is good; an hour by default, and a week at most (RFC 8446 section 4.6.1).
     pub fn ticket_lifetime(&mut self, seconds: u32) -> &mut Self {
         self.ticket_lifetime = seconds.min(7 * 86_400);
@@ -401,6 +413,7 @@ impl ConfigBuilder {
             server: Arc::new(self.server(&resolver, &tickets)?),
             resolver,
             tickets,
+            ticket_file: self.ticket_file.clone(),
         })))
     }
 

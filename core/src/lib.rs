@@ -24,7 +24,7 @@
 //! | `code`, `error`, `action`, `tlsrpt`, `outcome` | what went wrong, what to do, what to report: tables |
 //! | `level`, `policy`, `name`, `fingerprint`, `dnssec`, `tlsa`, `sts` | what we demand |
 //! | `demand` | what that comes to for a host: precedence, effective level |
-//! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `provider`, `suites` | who we are and whom we trust |
+//! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `provider`, `suites` | who we are and whom we trust |
 //! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
 //! | `tls`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
@@ -68,6 +68,7 @@ mod stream;
 mod sts;
 mod suites;
 mod ticket;
+mod ticket_file;
 mod tls;
 mod tlsa;
 mod tlsrpt;

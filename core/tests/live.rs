@@ -181,6 +181,49 @@ fn number_of_tickets() {
     }
 }
 
+/// Two hosts with one file, rotated on one of them first; and after two rotations an old ticket is dead.
+#[test]
+fn keys_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tickets");
+    let key = |octet: u8| format!("{octet:02x}").repeat(32);
+    let write = |current: u8, next: u8, previous: Option<u8>| {
+        let previous = previous.map(|octet| format!("previous {}\n", key(octet))).unwrap_or_default();
+        std::fs::write(&path, format!("current {}\nnext {}\n{previous}", key(current), key(next))).unwrap();
+    };
+    let leaf = authority().leaf(&[HOST]);
+    let host = || {
+        let mut builder = Config::builder();
+        builder.add_keypair_pem(leaf.chain.as_bytes(), leaf.key.as_bytes()).unwrap();
+        builder.ticket_key_file(&path).unwrap();
+        builder.freeze().unwrap()
+    };
+    write(1, 2, None);
+    let (one, two) = (host(), host());
+    let (client, still) = (keeping(), keeping());
+    assert!(!go(&client, &one).0 && !go(&still, &one).0);
+    assert!(go(&client, &two).0);
+    write(2, 3, Some(1));
+    one.reload_ticket_keys().unwrap();
+    assert!(go(&client, &one).0, "the previous key still opens");
+    assert!(go(&client, &two).0, "the next key opens before its time");
+    write(3, 4, Some(2));
+    one.reload_ticket_keys().unwrap();
+    assert!(!go(&still, &one).0, "two rotations end a ticket");
+    std::fs::write(&path, "current 12\n").unwrap();
+    let error = one.reload_ticket_keys().unwrap_err();
+    assert_eq!(error.code(), Code::KeyParse);
+    assert!(error.message().contains("tickets: line 1"), "{error}");
+    assert!(go(&still, &one).0, "the old keys stay");
+    assert_eq!(server_config().reload_ticket_keys().unwrap_err().code(), Code::State);
+    let mut builder = Config::builder();
+    assert_eq!(
+        builder.ticket_key_file(folder.path().join("none")).err().map(|error| error.code()),
+        Some(Code::File)
+    );
+    assert!(builder.freeze().is_err());
+}
+
 #[test]
 fn keys_of_another_length() {
     for key in [&[][..], &[0; 31], &[0; 33], &[0; 64]] {

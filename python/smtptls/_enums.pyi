@@ -36,6 +36,7 @@ class Code(IntEnum):
     CERT_UNTRUSTED = -62
     CERT_NAME = -63
     FINGERPRINT = -64
+    CERT_REQUIRED = -65
     CERT_REVOKED = -66
     CRL_EXPIRED = -67
     DANE_MISMATCH = -70

@@ -171,6 +171,7 @@ _CLASSES = {
     Code.CERT_UNTRUSTED: CertificateError,
     Code.CERT_NAME: CertificateError,
     Code.FINGERPRINT: CertificateError,
+    Code.CERT_REQUIRED: CertificateError,
     Code.CERT_REVOKED: CertificateError,
     Code.CRL_EXPIRED: CertificateError,
     Code.DANE_MISMATCH: CertificateError,

@@ -1,4 +1,5 @@
 # Written by stubs.py from the Rust sources.
+from datetime import datetime
 from io import BufferedIOBase
 from os import PathLike
 from types import EllipsisType
@@ -42,11 +43,25 @@ class Config:
     """
     Who we are and whom we trust.
 
-    It is read-only, and good for any number of sessions in any thread and, after fork, in any child. Files
-    are read when it is made, so a daemon makes it before it gives up its privileges.
+    It is good for any number of sessions in any thread and, after fork, in any child. Files are read when
+    it is made, so a daemon makes it before it gives up its privileges. Only key pairs and ticket keys
+    change afterwards, atomically and from any thread: by reload_keypairs, replace_keypairs and
+    set_ticket_keys. Sessions that have begun go on with what they had.
 
     hostname: the name that this host gives in EHLO and in its greeting; the default is the system's.
     min_version: the oldest version of TLS to accept.
+    max_version: the newest version of TLS to use.
+    ciphers: the cipher suites to use, in order of preference: names of IANA or of OpenSSL, as a sequence,
+    or as one str with colons, commas or blanks between. What names none that the library has is in
+    unknown_ciphers; a list without one that it has is an error. The default are all, and they are all good
+    (RFC 9325 section 4.2). A list is for the versions of TLS that it names suites of: one without a suite
+    of TLS 1.3 leaves those as they are, as with OpenSSL. To do without a version there are min_version and
+    max_version.
+    groups: the key exchange groups to use, in order of preference, given as ciphers are; what names none is
+    in unknown_groups. A client's key share is for the first of them. By default a client begins with x25519
+    and a server with X25519MLKEM768: a key share of the latter makes a ClientHello longer than a segment,
+    which some SMTP servers cannot take, and at level may mail would then go in plaintext. A server that
+    prefers X25519MLKEM768 gets it, by a HelloRetryRequest or from a client that begins with it.
     system_roots: trust the authorities that the system trusts.
     roots: paths of PEM files; every certificate in them is trusted.
     roots_pem: the same as PEM text.
@@ -59,6 +74,13 @@ class Config:
     keypairs_pem: the same as PEM text.
     client_sessions: keep the sessions of clients with this many servers, in memory, so that they can be
     resumed; a resumed one is judged anew, by the policy of its time. The default keeps none.
+    service: the name of the service. A ticket of one service is nothing to another, so that a client that
+    is let in by the one is not by the other.
+    ticket_keys: keys for a server's session tickets, 32 random bytes each: the first seals new tickets, and
+    each opens those that it has sealed. All processes and hosts with the same keys resume each other's
+    sessions. Without keys, the default, nothing is resumed.
+    ticket_lifetime: for how many seconds a ticket is good; a week at most (RFC 8446 section 4.6.1).
+    tickets: how many tickets a server gives after a handshake of TLS 1.3: 0, 1 or 2.
 
     Raises ConfigError if something cannot be read or does not fit together.
     """
@@ -68,6 +90,9 @@ class Config:
         *,
         hostname: str | None = None,
         min_version: TlsVersion = ...,
+        max_version: TlsVersion = ...,
+        ciphers: str | SupportsGetItem[int, str] | None = None,
+        groups: str | SupportsGetItem[int, str] | None = None,
         system_roots: bool = False,
         roots: SupportsGetItem[int, str | PathLike[str]] = ...,
         roots_pem: SupportsGetItem[int, str | ReadableBuffer] = ...,
@@ -77,6 +102,10 @@ class Config:
         keypairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]] = ...,
         keypairs_pem: SupportsGetItem[int, tuple[str | ReadableBuffer, str | ReadableBuffer]] = ...,
         client_sessions: SupportsIndex = 0,
+        service: str = "smtp",
+        ticket_keys: SupportsGetItem[int, ReadableBuffer] = ...,
+        ticket_lifetime: SupportsIndex = 3600,
+        tickets: SupportsIndex = 1,
     ) -> Config: ...
     @property
     def has_keypair(self, /) -> bool:
@@ -88,13 +117,65 @@ class Config:
         """
         The name that this host gives in EHLO and in its greeting.
         """
+    def judge(self, /, policy: Policy, host: str, chain: SupportsGetItem[int, ReadableBuffer]) -> Auth:
+        """
+        What a session under this policy would make of a server host that shows these certificates, in DER and
+        its own first: how it is authenticated, or it raises the error. No handshake, so nothing says that the
+        server has the key: for tools that explain, and for policies that are weighed after a session.
+        """
+    def reload_keypairs(self, /) -> None:
+        """
+        Reads the files of its key pairs again; pairs from memory stay. All are checked first, and if one is
+        bad the old ones go on serving, and the error says which file and why.
+        """
+    def replace_keypairs(
+        self,
+        /,
+        *,
+        keypairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]] = ...,
+        keypairs_pem: SupportsGetItem[int, tuple[str | ReadableBuffer, str | ReadableBuffer]] = ...,
+    ) -> None:
+        """
+        Takes these key pairs in place of its own: for a program that cannot read its files any more, or whose
+        names have changed. All are checked first. A bad one, or none at all, raises ConfigError and changes
+        nothing.
+        """
+    def set_ticket_keys(self, /, keys: SupportsGetItem[int, ReadableBuffer]) -> None:
+        """
+        The keys for session tickets from now on, in place of ticket_keys. To rotate, put the new key first
+        and leave the old ones behind it for as long as their tickets are good. No key at all: no tickets, and
+        none is taken.
+        """
+    @property
+    def unknown_ciphers(self, /) -> tuple[str, ...]:
+        """
+        The words in ciphers that name no cipher suite which the library has, escaped.
+        """
+    @property
+    def unknown_groups(self, /) -> tuple[str, ...]:
+        """
+        The words in groups that name no key exchange group which the library has, escaped.
+        """
 
 @final
 class Info:
     """
-    The facts of an established TLS connection: a snapshot, read-only.
+    The facts of an established TLS connection: a snapshot, read-only. Plain values, which can be compared,
+    and carried to another process: by pickle, or by to_bytes.
     """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[Any, tuple[bytes]]:
+        """
+        For pickle and copy: its bytes, read again.
+        """
     def __repr__(self, /) -> str: ...
+    @property
+    def alpn(self, /) -> bytes | None:
+        """
+        The application protocol (RFC 7301) that was agreed on.
+        """
     @property
     def auth(self, /) -> Auth:
         """
@@ -122,6 +203,21 @@ class Info:
         The strength of the cipher in bits.
         """
     @property
+    def cipher_openssl(self, /) -> str:
+        """
+        The cipher suite by OpenSSL's name; the same in TLS 1.3.
+        """
+    @property
+    def client_digest(self, /) -> str | None:
+        """
+        The digest of that signature.
+        """
+    @property
+    def client_signature(self, /) -> str | None:
+        """
+        The algorithm of the client's signature; None if it showed no certificate.
+        """
+    @property
     def doubt(self, /) -> str | None:
         """
         Why the peer is not authenticated, in one line; None if it is.
@@ -133,9 +229,20 @@ class Info:
         authority that signed it, and so on. The one nearest to the peer's own counts.
         """
     @property
+    def exim_cipher(self, /) -> str:
+        """
+        What Exim has in $tls_in_cipher: "TLS1.3:TLS_AES_256_GCM_SHA384:256".
+        """
+    @staticmethod
+    def from_bytes(data: ReadableBuffer, /) -> Info:
+        """
+        What to_bytes of another process gave. Whoever hands them over is believed. Raises ConfigError if they
+        are no Info, or one of another version.
+        """
+    @property
     def group(self, /) -> str | None:
         """
-        The key exchange group by its IANA name.
+        The key exchange group by its IANA name. None where a resumed session of TLS 1.2 had none.
         """
     @property
     def level(self, /) -> Level:
@@ -168,6 +275,17 @@ class Info:
         """
         The certificates that the peer sent, in DER, its own first.
         """
+    @property
+    def peer_chain_pem(self, /) -> str:
+        """
+        The certificates that the peer sent, in PEM, its own first; empty if it sent none.
+        """
+    @property
+    def peer_common_name(self, /) -> str | None:
+        """
+        The common name of the peer's certificate, escaped: for logs, since names are compared with nothing of
+        it.
+        """
     def peer_fingerprint(self, /, of: FingerprintOf = ..., digest: Digest | str = ...) -> str | None:
         """
         The digest of the peer's certificate or public key: the algorithm, a colon and lower case hex.
@@ -178,6 +296,41 @@ class Info:
         The issuer of the peer's certificate as in RFC 4514.
         """
     @property
+    def peer_issuer_common_name(self, /) -> str | None:
+        """
+        The common name of the issuer, escaped.
+        """
+    @property
+    def peer_key_algorithm(self, /) -> str | None:
+        """
+        The kind of the peer's key: "RSA", "ECDSA", "ED25519".
+        """
+    @property
+    def peer_key_bits(self, /) -> int | None:
+        """
+        The size of the peer's key in bits.
+        """
+    @property
+    def peer_names(self, /) -> tuple[str, ...]:
+        """
+        The names of the peer's certificate, escaped: "DNS:mx.example.com", "IP:192.0.2.1", "email:", "URI:".
+        """
+    @property
+    def peer_not_after(self, /) -> datetime | None:
+        """
+        When the peer's certificate ends, in UTC.
+        """
+    @property
+    def peer_not_before(self, /) -> datetime | None:
+        """
+        When the peer's certificate begins to be good, in UTC.
+        """
+    @property
+    def peer_serial(self, /) -> str | None:
+        """
+        The serial number of the peer's certificate, in lower case hex.
+        """
+    @property
     def peer_subject(self, /) -> str | None:
         """
         The subject of the peer's certificate as in RFC 4514.
@@ -185,7 +338,7 @@ class Info:
     @property
     def received_clause(self, /) -> str:
         """
-        The clause for a Received header (RFC 8314 section 4.3).
+        The clause for a Received header (RFC 8314 section 4.3): "tls TLS_AES_256_GCM_SHA384 group x25519".
         """
     @property
     def resumed(self, /) -> bool:
@@ -200,20 +353,44 @@ class Info:
         named, and that is not enough for this (RFC 7672 section 2.2.1).
         """
     @property
+    def server_digest(self, /) -> str | None:
+        """
+        The digest of that signature: "SHA256". None where it is part of the algorithm.
+        """
+    @property
+    def server_end_point(self, /) -> bytes | None:
+        """
+        The tls-server-end-point channel binding (RFC 5929 section 4.1): a digest of the server's certificate.
+        None where it is not defined: without one, and where its signature has no digest of its own, as with
+        Ed25519.
+        """
+    @property
     def server_name(self, /) -> str | None:
         """
         The server name (SNI) that the client sent, on a server.
         """
     @property
+    def server_signature(self, /) -> str | None:
+        """
+        The algorithm of the server's signature in the handshake, as OpenSSL names it: "RSA-PSS", "ECDSA".
+        None of a resumed session.
+        """
+    @property
     def summary(self, /) -> str:
         """
-        One line for logs.
+        What Postfix logs of a connection and writes into Received, word for word: "TLSv1.3 with cipher
+        TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (prime256v1)
+        server-digest SHA256".
         """
     @property
     def tlsa_depth(self, /) -> int | None:
         """
         At which depth of the peer's chain that record holds: 0 is its own certificate. Where the authority's
         certificate is not in the chain, the depth that it would have.
+        """
+    def to_bytes(self, /) -> bytes:
+        """
+        All of it as bytes, for from_bytes in another process. There is no secret in it.
         """
     @property
     def trusted(self, /) -> bool:

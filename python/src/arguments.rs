@@ -105,6 +105,23 @@ impl<'py> FromPyObject<'_, 'py> for Text {
     }
 }
 
+/// A list of names: a str with colons, commas or blanks between them, or a sequence of str.
+pub struct Names(pub String);
+
+impl<'py> FromPyObject<'_, 'py> for Names {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_union!(STR, <Vec<String> as FromPyObject<'_, '_>>::INPUT_TYPE);
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match given.cast::<PyString>() {
+            Ok(list) => list.extract().map(Names),
+            Err(_) => Ok(Names(given.extract::<Vec<String>>()?.join(":"))),
+        }
+    }
+}
+
 /// A member of an enum, or its name.
 pub struct ByName<T>(pub T);
 

@@ -9,6 +9,7 @@ mod errors;
 mod fingerprint;
 mod info;
 mod policy;
+mod results;
 mod session;
 mod socket;
 mod sts;

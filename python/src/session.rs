@@ -58,7 +58,7 @@ impl Session {
         sock: Option<Bound<'_, PyAny>>,
         protocol: Enum<Protocol>,
     ) -> PyResult<Self> {
-        let mut session = smtptls::Session::client(&config.0, &policy.0, host);
+        let mut session = smtptls::Session::client(&config.frozen, &policy.0, host);
         session.set_protocol(protocol.0).map_err(|error| raised(&error))?;
         Session::new(session, sock)
     }
@@ -75,7 +75,7 @@ impl Session {
         extensions: Vec<String>,
     ) -> PyResult<Self> {
         let may = smtptls::Policy::new(Level::May);
-        let mut session = smtptls::Session::server(&config.0, policy.map_or(&may, |policy| &policy.0));
+        let mut session = smtptls::Session::server(&config.frozen, policy.map_or(&may, |policy| &policy.0));
         session.set_protocol(protocol.0).map_err(|error| raised(&error))?;
         for line in &extensions {
             session.add_extension(line).map_err(|error| raised(&error))?;
@@ -281,7 +281,7 @@ impl Session {
     #[getter]
     fn info(&self, py: Python<'_>) -> PyResult<Option<Py<Info>>> {
         if self.info.get(py).is_none() {
-            let Some(info) = self.look(|session| session.info().map(Info::new))? else { return Ok(None) };
+            let Some(info) = self.look(|session| session.shared_info().map(Info))? else { return Ok(None) };
             // Another thread may have been quicker; both have the same.
             drop(self.info.set(py, Py::new(py, info)?));
         }

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 #[cfg(feature = "stubs")]
-use pyo3::inspect::{PyStaticConstant, PyStaticExpr};
+use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 #[cfg(feature = "stubs")]
-use pyo3::{type_hint_identifier, type_hint_subscript};
+use pyo3::type_hint_identifier;
 use smtptls::StsMode;
 
 use crate::arguments::Text;
 use crate::enums::Enum;
 use crate::errors::{argument, raised};
+use crate::results::Texts;
 
 /// The TXT record of _mta-sts.<domain>. Made by StsRecord.find.
 #[pyclass(frozen, eq, hash, module = "smtptls", weakref)]
@@ -86,8 +86,8 @@ impl StsPolicy {
 
     /// The patterns for MX hosts, in lower case: host names, and "*." before a domain.
     #[getter]
-    fn mx(&self) -> Patterns<'_> {
-        Patterns(self.0.mx())
+    fn mx(&self) -> Texts<'_> {
+        self.0.mx().into()
     }
 
     /// Whether a pattern fits this MX host (RFC 8461 section 4.1): "*." stands for exactly one label.
@@ -132,26 +132,6 @@ impl StsPolicy {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         let parse = slf.get_type().getattr(intern!(slf.py(), "parse"))?;
         Ok((parse, (slf.get().0.to_string(),)))
-    }
-}
-
-/// A tuple of str.
-struct Patterns<'a>(&'a [String]);
-
-impl<'py> IntoPyObject<'py> for Patterns<'_> {
-    type Target = PyTuple;
-    type Output = Bound<'py, PyTuple>;
-    type Error = PyErr;
-
-    #[cfg(feature = "stubs")]
-    const OUTPUT_TYPE: PyStaticExpr = type_hint_subscript!(
-        type_hint_identifier!("builtins", "tuple"),
-        type_hint_identifier!("builtins", "str"),
-        PyStaticExpr::Constant { value: PyStaticConstant::Ellipsis }
-    );
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0)
     }
 }
 

@@ -92,6 +92,14 @@ FAULTS: dict[str, tuple[Code, Any]] = {
     "host name empty": (Code.ARGUMENT, lambda pki: {"hostname": ""}),
     "host name with CRLF": (Code.ARGUMENT, lambda pki: {"hostname": "a\r\nQUIT"}),
     "version": (Code.ARGUMENT, lambda pki: {"min_version": 0x0301}),
+    "version newest": (Code.ARGUMENT, lambda pki: {"max_version": 0x0305}),
+    "versions crossed": (
+        Code.ARGUMENT,
+        lambda pki: {"min_version": TlsVersion.TLS1_3, "max_version": TlsVersion.TLS1_2},
+    ),
+    "ticket key": (Code.ARGUMENT, lambda pki: {"ticket_keys": [bytes(31)]}),
+    "ticket lifetime": (Code.ARGUMENT, lambda pki: {"ticket_lifetime": -1}),
+    "tickets": (Code.ARGUMENT, lambda pki: {"tickets": -1}),
 }
 
 
@@ -126,6 +134,17 @@ def test_faults_have_names(pki: Any, fault: str) -> None:
         {"hostname": b"mx"},
         {"min_version": "1.2"},
         {"min_version": True},
+        {"max_version": None},
+        {"ciphers": 5},
+        {"ciphers": b"TLS_AES_128_GCM_SHA256"},
+        {"groups": [b"x25519"]},
+        {"groups": [None]},
+        {"service": None},
+        {"service": b"smtp"},
+        {"ticket_keys": bytes(32)},
+        {"ticket_keys": [32 * "x"]},
+        {"ticket_lifetime": 1.5},
+        {"tickets": None},
         {"system_roots": "yes"},
         {"unknown": 1},
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import smtptls
-from smtptls import Action, Auth, Close, Code, Config, Entry, FingerprintOf, Level, Policy, Protocol, Session
+from smtptls import Action, Close, Code, Config, Entry, Policy, Protocol, Session
 from support import NAME, carry, greet, pair, read, secured, together
 
 pytest_plugins = ["configurations"]
@@ -94,45 +94,6 @@ def test_an_extension_must_fit_on_a_line(serving: Config, line: str) -> None:
     with pytest.raises(smtptls.ConfigError) as caught:
         Session.server(serving, extensions=[line])
     assert caught.value.code is Code.ARGUMENT
-
-
-def test_info(trusting: Config, serving: Config, pki: Any) -> None:
-    client, server = secured(trusting, serving)
-    info = client.info
-    assert info is client.info and info is not None and server.info is not None
-    assert info.summary.startswith(f"TLSv1.3 with cipher {info.cipher} (") and info.summary in repr(info)
-    assert info.version == "TLSv1.3" and info.cipher.startswith("TLS_") and info.cipher_bits in (128, 256)
-    assert info.group == "X25519MLKEM768"
-    assert info.server_name is None and server.info.server_name == NAME
-    assert info.resumed is False
-    assert info.level is Level.VERIFY and server.info.level is Level.MAY
-    assert info.auth is Auth.PKIX and server.info.auth is Auth.NONE
-    assert info.certificate_present and not server.info.certificate_present
-    assert info.trusted and info.name_matched and info.matched_name == NAME and info.doubt is None
-    assert info.secured and not server.info.secured and info.doubt_depth is None
-    assert info.matched_tlsa is None and info.tlsa_depth is None and info.matched_fingerprint is None
-    assert info.peer_subject == f"CN={NAME}" and info.peer_issuer == "CN=smtptls test root CA"
-    assert info.received_clause == f"tls {info.cipher} group {info.group}"
-    assert info.channel_binding is not None and len(info.channel_binding) == 32
-    assert info.channel_binding == server.info.channel_binding
-
-
-def test_info_agrees_with_another_x509_parser(trusting: Config, serving: Config, pki: Any) -> None:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-
-    certificate = x509.load_pem_x509_certificate(pki.leaf.read_bytes())
-    digest = hashes.Hash(hashes.SHA256())
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    digest.update(certificate.public_key().public_bytes(serialization.Encoding.DER, form))
-    info = secured(trusting, serving)[0].info
-    assert info is not None
-    assert info.peer_certificates == (certificate.public_bytes(serialization.Encoding.DER),)
-    assert info.peer_fingerprint() == "sha256:" + certificate.fingerprint(hashes.SHA256()).hex()
-    assert info.peer_fingerprint(FingerprintOf.PUBLIC_KEY) == "sha256:" + digest.finalize().hex()
-    wide = "sha512:" + certificate.fingerprint(hashes.SHA512()).hex()
-    for digest_name in (smtptls.Digest.SHA512, "sha512"):
-        assert info.peer_fingerprint(digest=digest_name) == wide
 
 
 def test_tls_1_2_against_another_implementation(trusting: Config, serving: Config, pki: Any) -> None:

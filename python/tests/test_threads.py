@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import smtptls
 from smtptls import Code, Config, Entry, Policy, Session
-from support import DEADLINE, NAME, echo, sockets, thread
+from support import DEADLINE, NAME, echo, greet, sockets, thread
 
 pytest_plugins = ["configurations"]
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
@@ -154,6 +157,61 @@ def test_many_threads_share_a_config(trusting: Config, serving: Config) -> None:
     for worker in workers:
         worker.join(DEADLINE * 2)
     assert not failures
+
+
+def test_a_config_changes_while_sessions_run(pki: Any, tmp_path: Path) -> None:
+    """Every session succeeds, with a pair of before or after, whatever other threads do to the Config."""
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    names = ("leaf", "rsa")
+
+    def write(name: str) -> None:
+        shutil.copy(getattr(pki, name), chain)
+        shutil.copy(getattr(pki, f"{name}_key"), key)
+
+    write("leaf")
+    serving = Config(keypairs=[(chain, key)], ticket_keys=[bytes(32)])
+    memory = [(getattr(pki, name).read_bytes(), getattr(pki, f"{name}_key").read_bytes()) for name in names]
+    replaced = Config(keypairs_pem=memory[:1], ticket_keys=[bytes(32)])
+    done, failures, shown = threading.Event(), list[BaseException](), set[str | None]()
+
+    def guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    def sessions() -> None:
+        client = Config(roots=[pki.ca], client_sessions=2)
+        while not done.is_set():
+            for config in (serving, replaced):
+                session = Session.client(client, Policy(), NAME)
+                assert greet(session, Session.server(config)) == [None, None]
+                assert session.info is not None
+                shown.add(session.info.peer_key_algorithm)
+
+    def files() -> None:
+        for turn in range(60):
+            write(names[turn % 2])
+            serving.reload_keypairs()
+            time.sleep(0.01)
+        done.set()
+
+    def the_rest() -> None:
+        turn = 0
+        while not done.is_set():
+            turn += 1
+            replaced.replace_keypairs(keypairs_pem=[memory[turn % 2]])
+            for config in (serving, replaced):
+                config.set_ticket_keys([bytes([turn % 7] * 32), bytes(32)])
+
+    workers = [threading.Thread(target=guarded, args=(work,)) for work in 3 * [sessions] + [files, the_rest]]
+    for worker in workers:
+        worker.start()
+    workers[3].join(DEADLINE)
+    done.set()
+    for worker in workers:
+        worker.join(DEADLINE)
+    assert not failures and shown == {"ECDSA", "RSA"}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of fork beside threads, from 3.12 on

@@ -35,6 +35,16 @@ impl Config {
         Ok(())
     }
 
+    /// Reads the file of ticket keys again: a program does so now and then, and after a rotation. On an error the old
+    /// keys stay.
+    pub fn reload_ticket_keys(&self) -> Result<(), Error> {
+        let Some(path) = &self.0.ticket_file else {
+            return Err(Error::local(Code::State, "the configuration has no file of ticket keys"));
+        };
+        let keys = crate::ticket_file::read(path)?;
+        self.0.tickets.set_keys(&keys.iter().map(|key| key.as_slice()).collect::<Vec<_>>())
+    }
+
     /// The keys for session tickets from now on: see `ConfigBuilder::ticket_keys`. To rotate, put the new key first
     /// and leave the old ones behind it for as long as their tickets are good. No key at all: no tickets, and none
     /// is taken.

@@ -1,11 +1,11 @@
 //! smtptls_config: what changes while sessions run.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::sync::PoisonError;
 
 use smtptls_core::{Code, Error};
 
-use super::{on, smtptls_config};
+use super::{change, on, smtptls_config};
 use crate::boundary::{bytes, shared};
 
 /// The length of a ticket key.
@@ -42,6 +42,33 @@ pub unsafe extern "C" fn smtptls_config_replace_keypairs(
             config.frozen()?.replace_keypairs(&from)
         })
     }
+}
+
+/// The keys for a server's session tickets, from a file that holds the current
+/// key, the next and the previous one; "python3 -m smtptls.tickets" makes and
+/// rotates it. The current key seals, and all of them open tickets. Before the
+/// configuration is frozen; smtptls_config_reload_ticket_keys() reads the file
+/// again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_set_ticket_key_file(
+    config: *mut smtptls_config,
+    path: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and a string that ends with NUL.
+    unsafe {
+        change(config, |builder| {
+            let path = crate::boundary::path(path, "path")?;
+            builder.ticket_key_file(path).map(drop)
+        })
+    }
+}
+
+/// Reads the file of ticket keys again. On an error the old keys stay. Threads
+/// as for smtptls_config_reload_keypairs().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_reload_ticket_keys(config: *mut smtptls_config) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed.
+    unsafe { on(config, |config| config.frozen()?.reload_ticket_keys()) }
 }
 
 /// The keys for a server's session tickets: count times 32 random octets, one
