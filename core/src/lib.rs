@@ -27,7 +27,7 @@
 //! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `provider`, `suites` | who we are and whom we trust |
 //! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
-//! | `tls`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
+//! | `tls`, `tls_failure`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
@@ -70,6 +70,7 @@ mod suites;
 mod ticket;
 mod ticket_file;
 mod tls;
+mod tls_failure;
 mod tlsa;
 mod tlsrpt;
 mod verdict;

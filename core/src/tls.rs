@@ -29,6 +29,7 @@ use crate::buffer::Buffer;
 use crate::config::TlsVersion;
 use crate::error::Failure;
 use crate::observe::{Observed, channel_binding, during};
+use crate::tls_failure::failure;
 
 /// The record that TLS 1.3 clients send for the sake of middleboxes (RFC 8446 appendix D.4). It means
 /// nothing, so it can wait for the next flight.
@@ -369,56 +370,6 @@ fn append(output: &mut Vec<u8>, mut write: impl FnMut(&mut [u8]) -> Result<usize
 /// line from garbage.
 pub(crate) fn begins_record(input: &[u8]) -> bool {
     input.first().is_none_or(|byte| (20..=23).contains(byte))
-}
-
-fn failure(error: &rustls::Error, handshaking: bool) -> Failure {
-    match error {
-        rustls::Error::AlertReceived(alert) => {
-            let number = u8::from(*alert);
-            let name = alert.as_str().unwrap_or("unknown");
-            let hint = hint(error).unwrap_or_default();
-            let message = format!("the peer sent the TLS alert {name} ({number}){hint}");
-            Failure { alert: Some(number), ..Failure::new(Code::Alert, message) }
-        }
-        error => {
-            let code = if handshaking { Code::Handshake } else { Code::Tls };
-            let what = if handshaking { "the TLS handshake failed" } else { "TLS broke" };
-            let text = crate::error::escape(error.to_string().as_bytes());
-            let hint = hint(error).unwrap_or_default();
-            Failure::new(code, format!("{what}: {text}{hint}"))
-        }
-    }
-}
-
-/// What this library will not do, where the peer can do nothing else. RFC 9325 section 5.2 exempts opportunistic
-/// TLS, but rustls has none of it; so the reason is said, and the policy decides about plaintext.
-const OLD_VERSION: &str = "; the peer probably has only versions of TLS older than 1.2, which RFC 8996 ended";
-const OLD_CIPHER: &str = "; the peer probably has no cipher suite, group or key in common with this library, which has AES-GCM \
-    and ChaCha20-Poly1305 with ECDHE, and neither RSA key exchange, finite field DHE nor CBC";
-
-fn hint(error: &rustls::Error) -> Option<&'static str> {
-    use rustls::{AlertDescription as Alert, Error, PeerIncompatible as Peer, PeerMisbehaved};
-    match error {
-        Error::AlertReceived(Alert::ProtocolVersion)
-        | Error::PeerIncompatible(
-            Peer::ServerDoesNotSupportTls12Or13
-            | Peer::ServerTlsVersionIsDisabledByOurConfig
-            | Peer::Tls12NotOfferedOrEnabled
-            | Peer::SupportedVersionsExtensionRequired,
-        ) => Some(OLD_VERSION),
-        Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity)
-        | Error::PeerIncompatible(
-            Peer::NoCipherSuitesInCommon
-            | Peer::NoKxGroupsInCommon
-            | Peer::NoSignatureSchemesInCommon
-            | Peer::NoEcPointFormatsInCommon
-            | Peer::NoCertificateRequestSignatureSchemesInCommon
-            | Peer::EcPointsExtensionRequired
-            | Peer::NamedGroupsExtensionRequired,
-        )
-        | Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite) => Some(OLD_CIPHER),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
