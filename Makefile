@@ -1,4 +1,4 @@
-# The commands that a person needs: all, demo, test, check, install, examples, clean.
+# The commands that a person needs: all, demo, test, check, install, examples, man, abi, clean.
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -6,6 +6,7 @@ CC ?= cc
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 DESTDIR ?=
 CFLAGS ?= -O2 -g
 
@@ -18,9 +19,12 @@ C_FLAGS := -std=c99 -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -D_POSI
 C_LINK := -L$(LIB) -lsmtptls -Wl,-rpath,'$$ORIGIN/../lib'
 PC = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	-e 's|@VERSION@|$(VERSION)|' ffi/smtptls.pc.in
-C_HELPERS := $(filter-out examples/c/send.c examples/c/serve.c examples/c/upgrade.c,$(wildcard examples/c/*.c))
+# Programs of one file each, and programs that share the other files.
+C_SINGLE := poll fork alarm submit
+C_SHARING := send serve upgrade
+C_HELPERS := $(filter-out $(patsubst %,examples/c/%.c,$(C_SINGLE) $(C_SHARING)),$(wildcard examples/c/*.c))
 
-.PHONY: all library examples c-examples rust-examples python demo test check install bench clean
+.PHONY: all library examples c-examples rust-examples python demo test check man abi install install-man bench sanitize clean
 
 all: library
 
@@ -38,20 +42,24 @@ $(LIB)/libsmtptls.so: target/release/libsmtptls.so
 # One object whose only global names are ours: Rust's and aws-lc's would clash with a program's own.
 $(LIB)/libsmtptls.a: target/release/libsmtptls.a ffi/symbols.list
 	@mkdir -p $(LIB)
-	ld -r --whole-archive $< -o $(LIB)/smtptls.o
+	@# By way of names of its own, so that two at once do not meet.
+	work=$$(mktemp -d $(LIB)/XXXXXX) && \
+	ld -r --whole-archive $< -o $$work/smtptls.o && \
 	objcopy --remove-section=.llvmbc --remove-section=.llvmcmd --strip-debug \
-		--keep-global-symbols=ffi/symbols.list $(LIB)/smtptls.o
-	rm -f $@
-	ar rcs $@ $(LIB)/smtptls.o
-	rm -f $(LIB)/smtptls.o
+		--keep-global-symbols=ffi/symbols.list $$work/smtptls.o && \
+	ar rcs $$work/libsmtptls.a $$work/smtptls.o && \
+	mv $$work/libsmtptls.a $@ && rm -r $$work
 
-# The programs send, serve and upgrade, in each language.
+# The programs send, serve and upgrade, in each language; in C also one for each way of doing I/O.
 examples: c-examples rust-examples python
 
 c-examples: library
 	@mkdir -p build/c
-	for name in send serve upgrade; do \
+	for name in $(C_SHARING); do \
 		$(CC) $(C_FLAGS) $(CFLAGS) examples/c/$$name.c $(C_HELPERS) -o build/c/$$name $(C_LINK) || exit 1; \
+	done
+	for name in $(C_SINGLE); do \
+		$(CC) $(C_FLAGS) $(CFLAGS) examples/c/$$name.c -o build/c/$$name $(C_LINK) || exit 1; \
 	done
 
 rust-examples:
@@ -91,8 +99,17 @@ check: $(VENV)/installed python
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy --strict python/smtptls examples/python
 	$(VENV)/bin/python -m mypy.stubtest smtptls
+	$(PYTHON) ffi/abi/check.py
 
-install: library
+# The man pages are committed, so that who installs them needs no Python. A test compares them with the header.
+man:
+	$(PYTHON) ffi/man/generate.py
+
+# Takes what is new in the header into the binary interface that `make check` holds it to; see ffi/abi/README.md.
+abi:
+	$(PYTHON) ffi/abi/check.py --renew
+
+install: library install-man
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 $(LIB)/libsmtptls.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
 	ln -sf libsmtptls.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -101,9 +118,29 @@ install: library
 	install -m 644 include/smtptls.h $(DESTDIR)$(INCLUDEDIR)/
 	$(PC) > $(DESTDIR)$(LIBDIR)/pkgconfig/smtptls.pc
 
+# A link for each function that a page names, so that `man smtptls_session_start` finds it.
+install-man:
+	install -d $(DESTDIR)$(MANDIR)/man3
+	for page in ffi/man/*.3; do \
+		page=$${page##*/}; \
+		install -m 644 ffi/man/$$page $(DESTDIR)$(MANDIR)/man3/ || exit 1; \
+		for name in $$(sed -n '/^\.Nd/q; s/^\.Nm \([a-z0-9_]*\).*/\1/p' ffi/man/$$page); do \
+			test $$name.3 = $$page || ln -sf $$page $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
+		done; \
+	done
+
 # System calls, CPU and sizes, beside OpenSSL.
 bench: examples $(VENV)/installed
 	$(VENV)/bin/python tests/bench/bench.py
+
+# The C tests once more, with AddressSanitizer in the library and in the programs. It takes a nightly feature of rustc,
+# and minutes to build, and so is no part of `make test`.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+sanitize: $(VENV)/installed
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
+		$(CARGO) build $(RUST_FLAGS) -p smtptls-ffi --target $(HOST) --target-dir target/asan
+	SMTPTLS_SANITIZED='$(CURDIR)/target/asan/$(HOST)/debug/libsmtptls.a' $(VENV)/bin/python -m pytest -q -n 2 -rs \
+		$(addprefix tests/c/test_,every_function.py faults.py descriptors.py sessions.py life.py)
 
 clean:
 	rm -rf build $(VENV)

@@ -969,7 +969,10 @@ int smtptls_session_set_protocol(struct smtptls_session *session,
                                  int protocol);
 
 // Sets a time limit in milliseconds; zero waits for ever. timeout is one of
-// enum smtptls_timeout. Both are five minutes by default. Sessions without
+// enum smtptls_timeout. Both are five minutes by default. They hold in every
+// mode: without waiting, a call that can go no further when the time is over
+// returns SMTPTLS_ERR_TIMEOUT. Limits that a socket has itself (SO_RCVTIMEO,
+// SO_SNDTIMEO) are not looked at: the library waits by poll(2). Sessions without
 // descriptors have no limits: the time is yours.
 int smtptls_session_set_timeout(struct smtptls_session *session,
                                 int timeout,

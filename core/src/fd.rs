@@ -146,6 +146,8 @@ impl Transport for Fd<'_> {
             match result {
                 Ok(count) => return Ok(count),
                 Err(Errno::NOTSOCK) if end.is_socket => end.is_socket = false,
+                // A peer that takes a little now and then must not stretch the deadline either.
+                Err(Errno::AGAIN) if until.is_over() => return Err(io::ErrorKind::TimedOut.into()),
                 Err(Errno::AGAIN) if mode != Mode::NonBlocking => {
                     Fd::wait(mode, end, PollFlags::OUT, until)?;
                 }

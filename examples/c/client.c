@@ -12,7 +12,7 @@
 static int read_line(struct wire *wire, char *out)
 {
     const char *end;
-    while ((end = memchr(wire->in, '\n', wire->have)) == NULL) {
+    while ((end = (const char *)memchr(wire->in, '\n', wire->have)) == NULL) {
         if (wire->have >= LINE_MAX_OCTETS)
             break;
         int count = wire_fill(wire);
@@ -167,11 +167,11 @@ static int authenticate(struct wire *wire, const char *user, const char *passwor
 /* Sends the text behind DATA (RFC 5321 section 4.5.2): CRLF behind each line, dots doubled, and a final dot. */
 static int send_text(struct wire *wire, const char *message, size_t length)
 {
-    char *text = malloc(2 * length + 8), *end = text;
+    char *text = (char *)malloc(2 * length + 8), *end = text;
     if (!text)
         return broken(wire, SMTPTLS_ERR_INTERNAL, "out of memory");
     for (const char *line = message, *stop = message + length; line < stop;) {
-        const char *lf = memchr(line, '\n', (size_t)(stop - line));
+        const char *lf = (const char *)memchr(line, '\n', (size_t)(stop - line));
         size_t count = (size_t)((lf ? lf : stop) - line);
         if (count > 0 && *line == '.')
             *end++ = '.';

@@ -135,7 +135,7 @@ static int parse_options(int argc, char **argv, struct options *options)
     };
     size_t count = sizeof flags / sizeof *flags, more = 0;
     memset(o, 0, sizeof *o);
-    if (!(o->repeated = calloc((size_t)argc + 1, sizeof *o->repeated)))
+    if (!(o->repeated = (char **)calloc((size_t)argc + 1, sizeof *o->repeated)))
         return usage(argv[0], "out of", "memory");
     for (int i = 1; i < argc; i++) {
         size_t n = 0;
@@ -185,13 +185,13 @@ static int parse_options(int argc, char **argv, struct options *options)
 static char *read_all(FILE *file, const char *name, int code, size_t *length)
 {
     size_t size = 64 * 1024;
-    char *text = malloc(size);
+    char *text = (char *)malloc(size);
     *length = 0;
     while (text) {
         *length += fread(text + *length, 1, size - *length, file);
         if (*length < size)
             break;
-        char *larger = realloc(text, size *= 2);
+        char *larger = (char *)realloc(text, size *= 2);
         if (!larger)
             free(text);
         text = larger;

@@ -142,7 +142,7 @@ static void accept_all(int listener)
 {
     static pid_t children[MOST_CONNECTIONS];
     sigset_t caught, before;
-    struct sigaction action = {.sa_handler = on_child};
+    static struct sigaction action;
     struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
     int count = 0;
@@ -152,6 +152,7 @@ static void accept_all(int listener)
     sigaddset(&caught, SIGINT);
     sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &before);
+    action.sa_handler = on_child;
     sigemptyset(&action.sa_mask);
     sigaction(SIGCHLD, &action, NULL);
     action.sa_handler = on_stop;

@@ -83,8 +83,10 @@ static int receive(struct dialogue *dialogue)
 
 /* -- the text behind DATA -------------------------------------------------------------------------------------- */
 
+enum at { LINE_START, DOT, DOT_CR, MIDDLE, CR };
+
 struct text {
-    enum { LINE_START, DOT, DOT_CR, MIDDLE, CR } at;
+    enum at at;
     bool bare;    /* a CR or LF stood alone in it */
     bool failed;  /* out of memory */
     size_t size;  /* as RFC 1870 counts it: with CRLF */
@@ -99,7 +101,7 @@ static void push(struct text *text, char byte)
         return; /* it will not be stored, so it need not be kept */
     if (text->used == text->room) {
         text->room = text->room ? 2 * text->room : 4096;
-        char *larger = realloc(text->bytes, text->room);
+        char *larger = (char *)realloc(text->bytes, text->room);
         if (!larger) {
             text->failed = true;
             return;

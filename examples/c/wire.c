@@ -212,7 +212,7 @@ int wire_write(struct wire *wire, const void *data, size_t length)
         smtptls_session_set_deadline(wire->tls, wire_left(wire));
         return smtptls_session_write(wire->tls, data, length, false) < 0 ? session_broken(wire) : SMTPTLS_OK;
     }
-    for (const char *rest = data; length > 0;) {
+    for (const char *rest = (const char *)data; length > 0;) {
         ssize_t count = send(wire->fd, rest, length, MSG_NOSIGNAL);
         if (count >= 0) {
             rest += count;

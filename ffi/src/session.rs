@@ -240,7 +240,10 @@ pub unsafe extern "C" fn smtptls_session_set_protocol(
 }
 
 /// Sets a time limit in milliseconds; zero waits for ever. timeout is one of
-/// enum smtptls_timeout. Both are five minutes by default. Sessions without
+/// enum smtptls_timeout. Both are five minutes by default. They hold in every
+/// mode: without waiting, a call that can go no further when the time is over
+/// returns SMTPTLS_ERR_TIMEOUT. Limits that a socket has itself (SO_RCVTIMEO,
+/// SO_SNDTIMEO) are not looked at: the library waits by poll(2). Sessions without
 /// descriptors have no limits: the time is yours.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_set_timeout(

@@ -114,7 +114,9 @@ impl Session {
         let discarded = self.role == Role::Server && self.discards && entry == Entry::Command;
         if !discarded && unread > 0 || too_early {
             let count = unread.max(self.input.unread().len());
-            let message = format!("{count} bytes that came before TLS were read and not used");
+            let message = format!(
+                "{count} bytes came before TLS and were not used: injected plaintext, or a reply too many"
+            );
             return Err(Failure::new(Code::PlaintextInjected, message));
         }
         Ok(())
