@@ -1117,6 +1117,16 @@ int smtptls_session_set_discard(struct smtptls_session *session,
 int smtptls_session_set_exempt_more(struct smtptls_session *session,
                                     bool exempt);
 
+// For a server that starts from the handshake, as on port 465: what it says
+// first inside TLS, such as "220 mx.example.com ESMTP" and CRLF. It leaves with
+// the server's Finished, a round trip sooner than by smtptls_session_write()
+// (0.5-RTT), where the client has TLS 1.3 and is asked for no certificate; else
+// after the handshake. It goes to somebody who is not known yet. len is 1 to
+// 2000. Before smtptls_session_start().
+int smtptls_session_set_banner(struct smtptls_session *session,
+                               const void *data,
+                               size_t len);
+
 // The last SMTP reply that a client received, its lines joined by "\n", or
 // NULL. Valid until the next call on the session.
 const char *smtptls_session_reply(struct smtptls_session *session);

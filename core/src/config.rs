@@ -190,6 +190,8 @@ impl ConfigBuilder {
             Some(name) => name.clone(),
             None => system_hostname(),
         };
+        // The provider's source of chance looks around once; better now than in a chroot.
+        let _ = self.provider.secure_random.fill(&mut [0]);
         let sessions = (self.client_sessions > 0).then(|| Arc::new(Sessions::new(self.client_sessions)));
         let (sources, pairs) = self.sources_and_pairs();
         let resolver = Arc::new(Resolver::new(sources, pairs, !self.alpn.is_empty()));

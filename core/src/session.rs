@@ -68,6 +68,8 @@ pub struct Session {
     skipping: bool,
     /// The text of a server's greeting, behind its name.
     greeting: Option<String>,
+    /// What a server says as soon as TLS can send.
+    banner: Option<Vec<u8>>,
     /// What a client sends in plaintext behind STARTTLS is dropped, and not an error.
     discards: bool,
     /// Where TLS is required, HELO, HELP and XCLIENT are exempt.
@@ -131,6 +133,7 @@ impl Session {
             commands: Scanner::default(),
             skipping: false,
             greeting: None,
+            banner: None,
             discards: false,
             exempts_more: false,
             reply: None,

@@ -186,6 +186,23 @@ impl Tls {
         self.work(Job::Encrypt(data), input, output)
     }
 
+    /// Encrypts to the end of `output` if TLS can send already, as a server can before the client's Finished (0.5-RTT).
+    /// Whether it did.
+    pub fn write_early(
+        &mut self,
+        data: &[u8],
+        input: &mut Buffer,
+        output: &mut Vec<u8>,
+    ) -> Result<bool, Failure> {
+        loop {
+            match self.step(input, output, Job::Encrypt(data))? {
+                Step::Again | Step::Came => {}
+                Step::JobDone => return Ok(true),
+                Step::Idle => return Ok(false),
+            }
+        }
+    }
+
     /// Says that nothing more will be sent.
     pub fn close_notify(&mut self, input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
         self.work(Job::CloseNotify, input, output)
@@ -329,7 +346,7 @@ fn handle<Data>(
             Job::Encrypt(data) => encrypt(output, |room| traffic.encrypt(data, room)),
             Job::CloseNotify => encrypt(output, |room| traffic.queue_close_notify(room)),
         },
-        // Early data is never accepted (RFC 9325 section 3.10), so it never comes.
+        // The handshake waits for the peer. Early data is never accepted (RFC 9325 section 3.10).
         Ok(_) => Ok(Step::Idle),
     };
     (discard, result)

@@ -344,3 +344,53 @@ fn discard() {
     assert_eq!(s.start(Entry::Command, 6), Ok(Progress::WantOutput));
     assert!(take(&mut s).starts_with(b"220 2.0.0 "));
 }
+
+/// The banner of a server on port 465 leaves with its Finished, before the client's, where that can be; and else behind
+/// the handshake.
+#[test]
+fn banner_at_half_a_round_trip() {
+    use smtptls::{ClientAuth, TlsVersion};
+    const BANNER: &[u8] = b"220 mx.example.test ESMTP\r\n";
+    let leaf = authority().leaf(&[HOST]);
+    for (version, auth, early) in [
+        (TlsVersion::Tls13, ClientAuth::None, true),
+        (TlsVersion::Tls13, ClientAuth::Ask, false),
+        (TlsVersion::Tls12, ClientAuth::None, false),
+    ] {
+        let mut builder = Config::builder();
+        add(&mut builder, &leaf);
+        builder.max_version(version).client_auth(auth, false).ticket_keys(&[&[7; 32]]).unwrap();
+        let config = builder.freeze().unwrap();
+        let mut c = client(Level::Verify);
+        let mut s = Session::server(&config, &Policy::new(Level::May));
+        s.set_banner(BANNER).unwrap();
+        let _ = c.start(Entry::Handshake, 0).unwrap();
+        let _ = s.start(Entry::Handshake, 0).unwrap();
+        while give(&mut c, &mut s, usize::MAX) {}
+        let _ = s.start(Entry::Handshake, 0).unwrap();
+        // One flight of the server is all that the client sees.
+        while give(&mut s, &mut c, usize::MAX) {}
+        let done = c.start(Entry::Handshake, 0).unwrap();
+        if early {
+            // Its own Finished still waits to be sent.
+            assert_ne!(done, Progress::WantInput);
+            let finished = take(&mut c);
+            assert_eq!(c.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+            assert_eq!(read(&mut c, 100).unwrap(), BANNER);
+            feed(&mut s, &finished);
+            assert_ne!(s.start(Entry::Handshake, 0), Ok(Progress::WantInput));
+            continue;
+        }
+        for _ in 0..5 {
+            while give(&mut c, &mut s, usize::MAX) {}
+            let _ = s.start(Entry::Handshake, 0);
+            while give(&mut s, &mut c, usize::MAX) {}
+            let _ = c.start(Entry::Handshake, 0);
+        }
+        assert_eq!(read(&mut c, 100).unwrap(), BANNER, "{version:?} {auth:?}");
+    }
+    let mut s = server(Level::May);
+    for bad in [&b""[..], &[b'x'; 2001]] {
+        assert_eq!(s.set_banner(bad).unwrap_err().code(), Code::Argument);
+    }
+}

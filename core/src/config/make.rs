@@ -80,6 +80,8 @@ impl ConfigBuilder {
         config.ticketer = tickets.clone();
         config.send_tls13_tickets = self.tickets;
         config.key_log = Arc::new(ExporterSecret);
+        // For banners: `Session::set_banner`. What is sent before the client's Finished goes to somebody unknown.
+        config.send_half_rtt_data = self.client_auth == ClientAuth::None;
         Ok(config)
     }
 }

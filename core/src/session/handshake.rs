@@ -66,6 +66,16 @@ impl Session {
             self.deferred = false;
             return Err(self.broken(failure));
         }
+        // Once the handshake is over, the verdict comes first.
+        if tls.is_handshaking() && !self.output.is_empty() {
+            if let Some(banner) = self.banner.take() {
+                match tls.write_early(&banner, &mut self.input, &mut self.output) {
+                    Ok(true) => {}
+                    Ok(false) => self.banner = Some(banner),
+                    Err(failure) => return Err(self.broken(failure)),
+                }
+            }
+        }
         if tls.is_handshaking() {
             self.deferred = self.role == Role::Client && self.output[self.sent..] == *CHANGE_CIPHER_SPEC;
             return Ok(false);
@@ -145,5 +155,10 @@ impl Session {
             // On port 465 the server speaks first, and only when it has Finished.
             (Role::Client, _) => false,
         };
+        if let (Some(banner), Some(tls)) = (self.banner.take(), &mut self.tls) {
+            // A failure to encrypt shows at the next call.
+            drop(tls.write(&banner, &mut self.input, &mut self.output));
+            self.deferred = false;
+        }
     }
 }

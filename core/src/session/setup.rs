@@ -46,6 +46,19 @@ impl Session {
         Ok(())
     }
 
+    /// For a server that starts from the handshake, as on port 465: what it says first inside TLS, such as `220
+    /// mx.example.com ESMTP` and CRLF. It leaves with the server's Finished, a round trip sooner than by `write`
+    /// (0.5-RTT), where the client has TLS 1.3 and is asked for no certificate; else after the handshake. It goes to
+    /// somebody who is not known yet. Before `start`.
+    pub fn set_banner(&mut self, banner: &[u8]) -> Result<(), Error> {
+        self.before_start("set_banner")?;
+        if !(1..=2000).contains(&banner.len()) {
+            return Err(Error::local(Code::Argument, "a banner has 1 to 2000 octets"));
+        }
+        self.banner = Some(banner.to_vec());
+        Ok(())
+    }
+
     /// For a server that cannot have TLS for now: STARTTLS is not offered, and answered with 454 (RFC 3207 section
     /// 4). Where it is required, other commands still get 530. Before `start`.
     pub fn set_not_now(&mut self) -> Result<(), Error> {

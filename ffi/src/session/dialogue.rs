@@ -1,9 +1,9 @@
 //! smtptls_session: how a server plays its part before TLS.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
 use super::{code, smtptls_session};
-use crate::boundary::string;
+use crate::boundary::{bytes, string};
 
 /// For a server that starts from the greeting: a line of its EHLO reply
 /// before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
@@ -84,4 +84,25 @@ pub unsafe extern "C" fn smtptls_session_set_exempt_more(
 ) -> c_int {
     // SAFETY: the header asks for a session that is not freed.
     unsafe { code(session, |session| session.stream.session_mut().set_exempt_more(exempt).map(|()| 0)) }
+}
+
+/// For a server that starts from the handshake, as on port 465: what it says
+/// first inside TLS, such as "220 mx.example.com ESMTP" and CRLF. It leaves with
+/// the server's Finished, a round trip sooner than by smtptls_session_write()
+/// (0.5-RTT), where the client has TLS 1.3 and is asked for no certificate; else
+/// after the handshake. It goes to somebody who is not known yet. len is 1 to
+/// 2000. Before smtptls_session_start().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_set_banner(
+    session: *mut smtptls_session,
+    data: *const c_void,
+    len: usize,
+) -> c_int {
+    // SAFETY: the header asks for a session that is not freed, and len bytes at data.
+    unsafe {
+        code(session, |session| {
+            let banner = bytes(data, len, "data")?;
+            session.stream.session_mut().set_banner(banner).map(|()| 0)
+        })
+    }
 }
