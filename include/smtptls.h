@@ -10,8 +10,10 @@
  * Strings that go in are UTF-8 (paths: any bytes) and are copied; pointers
  * that come out belong to the object they came from. Functions take NULL for
  * any object, and answer it with SMTPTLS_ERR_ARGUMENT, NULL, 0, -1 or false.
- * Nothing is printed, no signal handler, thread or exit handler is installed,
- * and there is nothing to initialise. The library asks no DNS and fetches no
+ * Nothing is printed, no signal handler or thread is installed, and there is
+ * nothing to initialise. A child of fork() may use all that the parent made, if
+ * no other thread of the parent was inside the library at that moment; else the
+ * child may only exec or _exit, as with any code that takes locks. The library asks no DNS and fetches no
  * policy: what your resolver found goes into the policy.
  */
 
@@ -957,7 +959,8 @@ void smtptls_session_free(struct smtptls_session *session);
 // is one of enum smtptls_mode. The descriptors stay yours: keep them open as
 // long as the session is used; the library neither closes them nor changes
 // their flags. On sockets no SIGPIPE is raised. Before
-// smtptls_session_start().
+// smtptls_session_start(), or between calls: a program that moves its socket
+// to another number attaches that one.
 int smtptls_session_attach(struct smtptls_session *session,
                            int read_fd,
                            int write_fd,
@@ -1037,10 +1040,11 @@ ptrdiff_t smtptls_session_read(struct smtptls_session *session,
                                void *buf,
                                size_t len);
 
-// Writes buf and returns how many bytes were taken, or a negative code. With
-// descriptors that block that is all of len, and it has been sent. Otherwise
+// Writes buf and returns how many bytes were taken, or a negative code. In mode
+// SMTPTLS_MODE_BLOCKING that is all of len, and it has been sent. In the others
 // it may be less, and what was taken leaves with the next call; then call
-// again with the rest, which may have moved.
+// again with the rest, which may have moved. After SMTPTLS_ERR_TIMEOUT it is
+// not known how much has left, so there is nothing to do but to close.
 //
 // With more, the bytes may wait for those of the next write and leave in one
 // TLS record with them. A write without more, smtptls_session_flush(),

@@ -98,7 +98,8 @@ impl<'fd> Fd<'fd> {
                 Err(Errno::INTR) if mode == Mode::Interruptible => {
                     return Err(io::ErrorKind::Interrupted.into());
                 }
-                Err(Errno::INTR) => {}
+                // POSIX lets poll say so for want of memory in the kernel; it passes.
+                Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }

@@ -163,6 +163,9 @@ impl Session {
             return Err(error.clone());
         }
         match self.entry {
+            None if self.state == State::Closed => {
+                return Err(Error::local(Code::State, "start comes before close"));
+            }
             None => {
                 self.entry = Some(entry);
                 if let Err(failure) = self.check(entry, unread) {

@@ -338,3 +338,34 @@ fn info() {
     assert_eq!(client.server_end_point(), server.server_end_point());
     assert_eq!((server.certificate_present(), server.auth(), server.resumed()), (false, Auth::None, false));
 }
+
+/// RFC 8446 section 6.1: what a peer sends behind our close_notify, garbage too, gets no further word.
+#[test]
+fn garbage_behind_close_notify() {
+    for how in [Close::Half, Close::Wait] {
+        let (mut client, _server) = secured_pair();
+        let _ = client.close(how);
+        let _ = take(&mut client);
+        feed(
+            &mut client,
+            &[
+                23, 3, 3, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                22, 23, 24, 25, 26, 27, 28, 29, 30,
+            ],
+        );
+        let error = match how {
+            Close::Half => client.read(&mut [0; 10]).map(drop),
+            _ => client.close(how).map(drop),
+        };
+        assert_eq!(error.unwrap_err().code(), Code::Tls);
+        assert!(client.output().is_empty());
+    }
+}
+
+/// A session that was closed before it began is closed.
+#[test]
+fn closed_before_it_began() {
+    let mut session = client(Level::Verify);
+    let _ = session.close(Close::Send).unwrap();
+    assert_eq!(session.start(Entry::Greeting, 0).unwrap_err().code(), Code::State);
+}

@@ -200,7 +200,8 @@ pub unsafe extern "C" fn smtptls_session_free(session: *mut smtptls_session) {
 /// is one of enum smtptls_mode. The descriptors stay yours: keep them open as
 /// long as the session is used; the library neither closes them nor changes
 /// their flags. On sockets no SIGPIPE is raised. Before
-/// smtptls_session_start().
+/// smtptls_session_start(), or between calls: a program that moves its socket
+/// to another number attaches that one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_attach(
     session: *mut smtptls_session,

@@ -35,10 +35,11 @@ pub unsafe extern "C" fn smtptls_session_read(
     }
 }
 
-/// Writes buf and returns how many bytes were taken, or a negative code. With
-/// descriptors that block that is all of len, and it has been sent. Otherwise
+/// Writes buf and returns how many bytes were taken, or a negative code. In mode
+/// SMTPTLS_MODE_BLOCKING that is all of len, and it has been sent. In the others
 /// it may be less, and what was taken leaves with the next call; then call
-/// again with the rest, which may have moved.
+/// again with the rest, which may have moved. After SMTPTLS_ERR_TIMEOUT it is
+/// not known how much has left, so there is nothing to do but to close.
 ///
 /// With more, the bytes may wait for those of the next write and leave in one
 /// TLS record with them. A write without more, smtptls_session_flush(),
