@@ -50,6 +50,9 @@ enum smtptls_code {
   SMTPTLS_WANT_OUTPUT = -2,
   // A signal came, in mode SMTPTLS_MODE_INTERRUPTIBLE: call again to go on.
   SMTPTLS_WANT_RETRY = -3,
+  // smtptls_session_start() wants something signed with a private key that is
+  // elsewhere: see smtptls_session_set_signature().
+  SMTPTLS_WANT_SIGNATURE = -4,
   // An argument is NULL, out of range or malformed.
   SMTPTLS_ERR_ARGUMENT = -10,
   // The call does not fit the state of the object.
@@ -484,6 +487,19 @@ int smtptls_config_add_keypair_pem(struct smtptls_config *config,
 // before its chain, or each behind it. The error names the line.
 int smtptls_config_add_keypairs_file(struct smtptls_config *config,
                                      const char *path);
+
+// Adds a certificate chain from a PEM file whose private key is elsewhere, in
+// another process or in a device. With it smtptls_session_start() returns
+// SMTPTLS_WANT_SIGNATURE, and you have the key sign. As a client such a
+// configuration resumes no sessions. SMTPTLS_ERR_FILE,
+// SMTPTLS_ERR_CERTIFICATE_PARSE.
+int smtptls_config_add_certificate_file(struct smtptls_config *config,
+                                        const char *chain);
+
+// As smtptls_config_add_certificate_file(), from PEM text.
+int smtptls_config_add_certificate_pem(struct smtptls_config *config,
+                                       const void *chain,
+                                       size_t chain_len);
 
 // Uses the key pair that was added last for this name too: a host name, or
 // ".example.com" for any below that domain. SMTPTLS_ERR_STATE if there is none
@@ -1005,7 +1021,8 @@ int smtptls_session_set_deadline(struct smtptls_session *session,
 // with its own code; leave with smtptls_session_refuse().
 //
 // After SMTPTLS_WANT_INPUT, SMTPTLS_WANT_OUTPUT or SMTPTLS_WANT_RETRY call
-// again with the same arguments. Without descriptors, send what
+// again with the same arguments; after SMTPTLS_WANT_SIGNATURE too, once
+// smtptls_session_set_signature() has answered. Without descriptors, send what
 // smtptls_session_output() shows also after an error: it tells the peer.
 SMTPTLS_MUST_USE
 int smtptls_session_start(struct smtptls_session *session,
@@ -1030,61 +1047,6 @@ int smtptls_session_insecure_continue(struct smtptls_session *session);
 // smtptls_close. SMTPTLS_ERR_TRUNCATED if the peer had closed the connection
 // without saying so, which in SMTP does no harm after the reply to QUIT.
 int smtptls_session_close(struct smtptls_session *session, int how);
-
-// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
-// is 0 with and without a close_notify: SMTP frames itself, and
-// smtptls_session_is_truncated() tells which it was. After
-// SMTPTLS_ERR_TIMEOUT the session is as it was.
-SMTPTLS_MUST_USE
-ptrdiff_t smtptls_session_read(struct smtptls_session *session,
-                               void *buf,
-                               size_t len);
-
-// Writes buf and returns how many bytes were taken, or a negative code. In mode
-// SMTPTLS_MODE_BLOCKING that is all of len, and it has been sent. In the others
-// it may be less, and what was taken leaves with the next call; then call
-// again with the rest, which may have moved. After SMTPTLS_ERR_TIMEOUT it is
-// not known how much has left, so there is nothing to do but to close.
-//
-// With more, the bytes may wait for those of the next write and leave in one
-// TLS record with them. A write without more, smtptls_session_flush(),
-// smtptls_session_read() and smtptls_session_close() let them go.
-SMTPTLS_MUST_USE
-ptrdiff_t smtptls_session_write(struct smtptls_session *session,
-                                const void *buf,
-                                size_t len,
-                                bool more);
-
-// Sends whatever waits to be sent.
-int smtptls_session_flush(struct smtptls_session *session);
-
-// How many bytes smtptls_session_read() can return without reading from the
-// peer. Look here before you wait for a descriptor.
-size_t smtptls_session_pending(struct smtptls_session *session);
-
-// Without descriptors: takes bytes that came from the peer, and returns how
-// many; fewer than len only while much waits to be read. A len of 0 means
-// that the peer closed the connection, as with recv(2).
-ptrdiff_t smtptls_session_feed(struct smtptls_session *session,
-                               const void *buf,
-                               size_t len);
-
-// Without descriptors: shows the bytes to send to the peer and returns how
-// many there are. They stay in the session until smtptls_session_sent(), and
-// *data is valid until the next call on the session.
-size_t smtptls_session_output(const struct smtptls_session *session,
-                              const uint8_t **data);
-
-// Without descriptors: drops the first len bytes of the output; they were
-// sent.
-void smtptls_session_sent(struct smtptls_session *session, size_t len);
-
-// Bytes that came from the peer and are yours, and how many there are. On a
-// server after SMTPTLS_ERR_NOT_REQUESTED: the command with which the client
-// went on in plaintext, and what followed. After the peer's close_notify:
-// what followed that. *data is valid until the next call on the session.
-size_t smtptls_session_leftover(const struct smtptls_session *session,
-                                const uint8_t **data);
 
 // For a server that starts from the greeting: a line of its EHLO reply
 // before TLS, such as "SIZE 1000". PIPELINING, ENHANCEDSTATUSCODES and
@@ -1182,6 +1144,97 @@ int smtptls_session_check_requiretls(struct smtptls_session *session,
 // Why the last call that failed did so, or NULL if none has. Valid until the
 // next call on the session that fails.
 const struct smtptls_error *smtptls_session_error(const struct smtptls_session *session);
+
+// How to sign, after SMTPTLS_WANT_SIGNATURE: the number of a signature scheme in
+// IANA's registry (RFC 8446 section 4.2.3), such as 0x0403. 0 if no signature
+// is wanted.
+int smtptls_session_signature_scheme(const struct smtptls_session *session);
+
+// The algorithm of that scheme by OpenSSL's name: "RSA-PSS", "RSA" for
+// PKCS #1 v1.5, "ECDSA", "ED25519". NULL if no signature is wanted. Static.
+const char *smtptls_session_signature_algorithm(const struct smtptls_session *session);
+
+// The digest of that scheme, "SHA256"; with "RSA-PSS" of its mask too, and the
+// salt is as long as the digest. NULL where it is part of the algorithm, and
+// if no signature is wanted. Static.
+const char *smtptls_session_signature_digest(const struct smtptls_session *session);
+
+// What is to be signed: *message is set to the message itself, which the digest
+// is to be made of, and its length is returned; NULL and 0 if no signature is
+// wanted. Valid until smtptls_session_set_signature() returns SMTPTLS_OK.
+// message may be NULL.
+size_t smtptls_session_signature_message(const struct smtptls_session *session,
+                                         const uint8_t **message);
+
+// Whose key is to sign: *certificate is set to the certificate in DER, and its
+// length is returned; NULL and 0 if no signature is wanted. Valid as long as
+// the message is. certificate may be NULL.
+size_t smtptls_session_signature_certificate(const struct smtptls_session *session,
+                                             const uint8_t **certificate);
+
+// Gives the signature after SMTPTLS_WANT_SIGNATURE, as TLS has it: for ECDSA in
+// DER. Then call smtptls_session_start() again; it may ask once more, if key
+// pairs were exchanged meanwhile. SMTPTLS_ERR_KEY_MISMATCH if it is not one of
+// the message with the key of the certificate: try again, or give up.
+// SMTPTLS_ERR_STATE if no signature is wanted.
+int smtptls_session_set_signature(struct smtptls_session *session,
+                                  const void *signature,
+                                  size_t len);
+
+// Reads decrypted bytes: how many, 0 at the end, or a negative code. The end
+// is 0 with and without a close_notify: SMTP frames itself, and
+// smtptls_session_is_truncated() tells which it was. After
+// SMTPTLS_ERR_TIMEOUT the session is as it was.
+SMTPTLS_MUST_USE
+ptrdiff_t smtptls_session_read(struct smtptls_session *session,
+                               void *buf,
+                               size_t len);
+
+// Writes buf and returns how many bytes were taken, or a negative code. In mode
+// SMTPTLS_MODE_BLOCKING that is all of len, and it has been sent. In the others
+// it may be less, and what was taken leaves with the next call; then call
+// again with the rest, which may have moved. After SMTPTLS_ERR_TIMEOUT it is
+// not known how much has left, so there is nothing to do but to close.
+//
+// With more, the bytes may wait for those of the next write and leave in one
+// TLS record with them. A write without more, smtptls_session_flush(),
+// smtptls_session_read() and smtptls_session_close() let them go.
+SMTPTLS_MUST_USE
+ptrdiff_t smtptls_session_write(struct smtptls_session *session,
+                                const void *buf,
+                                size_t len,
+                                bool more);
+
+// Sends whatever waits to be sent.
+int smtptls_session_flush(struct smtptls_session *session);
+
+// How many bytes smtptls_session_read() can return without reading from the
+// peer. Look here before you wait for a descriptor.
+size_t smtptls_session_pending(struct smtptls_session *session);
+
+// Without descriptors: takes bytes that came from the peer, and returns how
+// many; fewer than len only while much waits to be read. A len of 0 means
+// that the peer closed the connection, as with recv(2).
+ptrdiff_t smtptls_session_feed(struct smtptls_session *session,
+                               const void *buf,
+                               size_t len);
+
+// Without descriptors: shows the bytes to send to the peer and returns how
+// many there are. They stay in the session until smtptls_session_sent(), and
+// *data is valid until the next call on the session.
+size_t smtptls_session_output(const struct smtptls_session *session,
+                              const uint8_t **data);
+
+// Without descriptors: drops the first len bytes of the output; they were
+// sent.
+void smtptls_session_sent(struct smtptls_session *session, size_t len);
+
+// Bytes that came from the peer and are yours, and how many there are. On a
+// server after SMTPTLS_ERR_NOT_REQUESTED: the command with which the client
+// went on in plaintext, and what followed. After the peer's close_notify:
+// what followed that. *data is valid until the next call on the session.
+size_t smtptls_session_leftover(const struct smtptls_session *session,
+                                const uint8_t **data);
 
 // A new sts, without a policy. NULL only when out of memory.
 struct smtptls_sts *smtptls_sts_new(void);

@@ -14,6 +14,12 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// A queue of these bytes, and room for more when they are used.
+    pub fn holding(bytes: Vec<u8>) -> Buffer {
+        let end = bytes.len();
+        Buffer { bytes, start: 0, end }
+    }
+
     /// The bytes that wait.
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
@@ -29,7 +35,7 @@ impl Buffer {
     }
 
     pub fn is_full(&self) -> bool {
-        self.end - self.start == MOST
+        self.end - self.start >= MOST
     }
 
     /// Drops the first `count` bytes; they were used.

@@ -122,6 +122,8 @@ struct Frozen {
     revocation: RevocationLists,
     sessions: Option<Arc<Sessions>>,
     client_auth: ClientAuth,
+    /// Handshakes may stop for a signature.
+    signing: bool,
     client: Arc<ClientConfig>,
     client_without_sni: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -206,6 +208,7 @@ impl ConfigBuilder {
             revocation: self.revocation.clone(),
             sessions,
             client_auth: self.client_auth,
+            signing: self.has_key_elsewhere(),
             client,
             client_without_sni: Arc::new(client_without_sni),
             server: Arc::new(self.server(&resolver, &tickets)?),
@@ -243,6 +246,11 @@ impl Config {
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         self.0.roots.anchors()
+    }
+
+    /// Whether a handshake may stop for a signature.
+    pub(crate) fn signing(&self) -> bool {
+        self.0.signing
     }
 
     pub(crate) fn client_auth(&self) -> ClientAuth {

@@ -140,14 +140,14 @@ impl Info {
             ("client", self.client_scheme, self.key_of(Role::Client)),
         ] {
             let Some(scheme) = scheme.and_then(suites::scheme) else { continue };
-            text.push_str(&format!(" {whose}-signature {}", scheme.algorithm));
+            text.push_str(&format!(" {whose}-signature {}", scheme.algorithm()));
             match key {
                 Some(Key { curve: Some(curve), .. }) => text.push_str(&format!(" ({curve})")),
                 Some(Key { bits, algorithm: "RSA", .. }) => text.push_str(&format!(" ({bits} bits)")),
                 _ => {}
             }
-            if !scheme.digest.is_empty() {
-                text.push_str(&format!(" {whose}-digest {}", scheme.digest));
+            if let Some(digest) = scheme.digest() {
+                text.push_str(&format!(" {whose}-digest {digest}"));
             }
         }
         text
@@ -205,24 +205,22 @@ impl Info {
     /// The algorithm of the server's signature in the handshake, as OpenSSL names it: `RSA-PSS`, `ECDSA`. Nothing of a
     /// resumed session.
     pub fn server_signature(&self) -> Option<&'static str> {
-        self.server_scheme.and_then(suites::scheme).map(|scheme| scheme.algorithm)
+        self.server_scheme.and_then(suites::scheme).map(suites::Scheme::algorithm)
     }
 
     /// The digest of that signature: `SHA256`. Nothing where it is part of the algorithm.
     pub fn server_digest(&self) -> Option<&'static str> {
-        let scheme = self.server_scheme.and_then(suites::scheme);
-        scheme.map(|scheme| scheme.digest).filter(|digest| !digest.is_empty())
+        self.server_scheme.and_then(suites::scheme)?.digest()
     }
 
     /// The algorithm of the client's signature; nothing if it showed no certificate.
     pub fn client_signature(&self) -> Option<&'static str> {
-        self.client_scheme.and_then(suites::scheme).map(|scheme| scheme.algorithm)
+        self.client_scheme.and_then(suites::scheme).map(suites::Scheme::algorithm)
     }
 
     /// The digest of that signature.
     pub fn client_digest(&self) -> Option<&'static str> {
-        let scheme = self.client_scheme.and_then(suites::scheme);
-        scheme.map(|scheme| scheme.digest).filter(|digest| !digest.is_empty())
+        self.client_scheme.and_then(suites::scheme)?.digest()
     }
 
     /// The key in the certificate of this side.

@@ -10,6 +10,7 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use webpki::EndEntityCert;
 
 use crate::pem::{Pem, Section};
+use crate::signing::Elsewhere;
 use crate::x509::Skeleton;
 use crate::{Code, Error};
 
@@ -17,6 +18,8 @@ use crate::{Code, Error};
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPair {
     pub certified: Arc<CertifiedKey>,
+    /// Its private key is not here.
+    pub elsewhere: bool,
     /// The DNS names of the certificate, and those that it was given besides, in lower case. `.example.com` is any
     /// name below that domain.
     pub names: Vec<String>,
@@ -38,6 +41,8 @@ enum From {
     Files(PathBuf, PathBuf),
     /// One file with any number of pairs.
     Mixed(PathBuf),
+    /// A file of a chain whose private key is elsewhere.
+    Certificates(PathBuf),
     Memory(KeyPair),
 }
 
@@ -48,6 +53,10 @@ impl Source {
 
     pub fn mixed(path: &Path) -> Source {
         Source::new(From::Mixed(path.to_path_buf()))
+    }
+
+    pub fn certificates(path: &Path) -> Source {
+        Source::new(From::Certificates(path.to_path_buf()))
     }
 
     pub fn memory(pair: KeyPair) -> Source {
@@ -65,6 +74,7 @@ impl Source {
                 vec![KeyPair::from_pem(&Pem::from_file(chain)?, &Pem::from_file(key)?, provider)?]
             }
             From::Mixed(path) => mixed(&Pem::from_file(path)?, provider)?,
+            From::Certificates(path) => vec![KeyPair::without_key(&Pem::from_file(path)?)?],
             From::Memory(pair) => vec![pair.clone()],
         };
         if let Some(path) = &self.ocsp {
@@ -179,7 +189,23 @@ impl KeyPair {
         }
         let names = dns_names(&certificates[0]);
         let signer = Arc::new(Noting(signer));
-        Ok(KeyPair { certified: Arc::new(CertifiedKey::new(certificates, signer)), names })
+        let certified = Arc::new(CertifiedKey::new(certificates, signer));
+        Ok(KeyPair { certified, elsewhere: false, names })
+    }
+
+    /// A chain whose private key is elsewhere.
+    pub fn without_key(chain: &Pem) -> Result<KeyPair, Error> {
+        let certificates = chain.certificates()?;
+        let public_key = Skeleton::parse(&certificates[0]).map(|leaf| leaf.public_key.to_vec());
+        let key = public_key.and_then(|key| Elsewhere::of(&certificates[0], &key)).ok_or_else(|| {
+            let message =
+                format!("{}: the key of the first certificate is of no kind that signs", chain.source());
+            Error::local(Code::CertificateParse, message)
+        })?;
+        let names = dns_names(&certificates[0]);
+        let signer = Arc::new(Noting(Arc::new(key)));
+        let certified = Arc::new(CertifiedKey::new(certificates, signer));
+        Ok(KeyPair { certified, elsewhere: true, names })
     }
 }
 

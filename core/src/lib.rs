@@ -24,7 +24,7 @@
 //! | `code`, `error`, `action`, `tlsrpt`, `outcome` | what went wrong, what to do, what to report: tables |
 //! | `level`, `policy`, `name`, `fingerprint`, `dnssec`, `tlsa`, `sts` | what we demand |
 //! | `demand` | what that comes to for a host: precedence, effective level |
-//! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `provider`, `suites` | who we are and whom we trust |
+//! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `signing`, `provider`, `suites` | who we are and whom we trust |
 //! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
 //! | `tls`, `tls_failure`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
@@ -64,6 +64,7 @@ mod revocation;
 mod role;
 mod roots;
 mod session;
+mod signing;
 mod stream;
 mod sts;
 mod suites;
@@ -89,6 +90,7 @@ pub use level::Level;
 pub use policy::Policy;
 pub use role::{Protocol, Role};
 pub use session::{Close, Entry, Progress, Session};
+pub use signing::SignatureRequest;
 pub use stream::{Deadline, Limit, Stream, Transport};
 pub use sts::{StsMode, StsPolicy, StsRecord};
 pub use tlsa::Tlsa;

@@ -18,11 +18,15 @@ use rustls::sign::CertifiedKey;
 use rustls::{SignatureScheme, SupportedCipherSuite, Tls13CipherSuite};
 use zeroize::Zeroizing;
 
+use crate::signing::Signing;
+
 /// What the hooks were told during one call, and what they may know.
 #[derive(Default)]
 pub(crate) struct Observed {
     /// On a client, the server that sessions are kept for: see `resumption`.
     pub server: Option<ServerName<'static>>,
+    /// What the handshake has that may stop for a signature.
+    pub signing: Option<Arc<Signing>>,
     /// The SNI of the ClientHello.
     pub server_name: Option<String>,
     /// The key pair that is shown to the peer.
@@ -40,8 +44,8 @@ thread_local! {
 
 /// Runs a call into rustls; what the hooks were told is added to `observed`.
 pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R {
-    let server = observed.server.clone();
-    SLOT.with_borrow_mut(|slot| *slot = Observed { server, ..Observed::default() });
+    let (server, signing) = (observed.server.clone(), observed.signing.clone());
+    SLOT.with_borrow_mut(|slot| *slot = Observed { server, signing, ..Observed::default() });
     let result = call();
     let told = SLOT.take();
     observed.server_name = told.server_name.or(observed.server_name.take());
@@ -75,6 +79,11 @@ pub(crate) fn peer_scheme(scheme: SignatureScheme) {
 /// For the store of sessions: who it is that the connection goes to; nothing if none are to be kept.
 pub(crate) fn server() -> Option<ServerName<'static>> {
     SLOT.with_borrow(|slot| slot.server.clone())
+}
+
+/// For what a handshake does by chance, or asks for: the tape of the connection, if it has one.
+pub(crate) fn signing() -> Option<Arc<Signing>> {
+    SLOT.with_borrow(|slot| slot.signing.clone())
 }
 
 /// The key log hook. It keeps one secret, which opens no record: what is derived from it is public.

@@ -206,6 +206,7 @@ impl<T: Transport> Stream<T> {
                 Ok(Progress::WantInput) => break Ok(Progress::WantInput),
                 Ok(Progress::WantOutput) => break Ok(Progress::WantOutput),
                 Ok(Progress::WantRetry) => break Ok(Progress::WantRetry),
+                Ok(Progress::WantSignature) => break Ok(Progress::WantSignature),
                 Err(error) => {
                     // To a silent client: 421.
                     drop(self.send(until));

@@ -53,23 +53,41 @@ const GROUPS: &[Group] = &[
 pub(crate) struct Scheme {
     pub number: u16,
     /// The algorithm, as OpenSSL and Postfix name it.
-    pub algorithm: &'static str,
-    /// Its digest, or nothing where it is part of the algorithm.
-    pub digest: &'static str,
+    algorithm: &'static CStr,
+    /// Its digest; empty where it is part of the algorithm.
+    digest: &'static CStr,
+}
+
+impl Scheme {
+    pub fn c_algorithm(&self) -> &'static CStr {
+        self.algorithm
+    }
+
+    pub fn c_digest(&self) -> Option<&'static CStr> {
+        Some(self.digest).filter(|digest| !digest.is_empty())
+    }
+
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm.to_str().unwrap_or_default()
+    }
+
+    pub fn digest(&self) -> Option<&'static str> {
+        self.c_digest().and_then(|digest| digest.to_str().ok())
+    }
 }
 
 #[rustfmt::skip]
 const SCHEMES: &[Scheme] = &[
-    Scheme { number: 0x0401, algorithm: "RSA", digest: "SHA256" },
-    Scheme { number: 0x0501, algorithm: "RSA", digest: "SHA384" },
-    Scheme { number: 0x0601, algorithm: "RSA", digest: "SHA512" },
-    Scheme { number: 0x0403, algorithm: "ECDSA", digest: "SHA256" },
-    Scheme { number: 0x0503, algorithm: "ECDSA", digest: "SHA384" },
-    Scheme { number: 0x0603, algorithm: "ECDSA", digest: "SHA512" },
-    Scheme { number: 0x0804, algorithm: "RSA-PSS", digest: "SHA256" },
-    Scheme { number: 0x0805, algorithm: "RSA-PSS", digest: "SHA384" },
-    Scheme { number: 0x0806, algorithm: "RSA-PSS", digest: "SHA512" },
-    Scheme { number: 0x0807, algorithm: "ED25519", digest: "" },
+    Scheme { number: 0x0401, algorithm: c"RSA", digest: c"SHA256" },
+    Scheme { number: 0x0501, algorithm: c"RSA", digest: c"SHA384" },
+    Scheme { number: 0x0601, algorithm: c"RSA", digest: c"SHA512" },
+    Scheme { number: 0x0403, algorithm: c"ECDSA", digest: c"SHA256" },
+    Scheme { number: 0x0503, algorithm: c"ECDSA", digest: c"SHA384" },
+    Scheme { number: 0x0603, algorithm: c"ECDSA", digest: c"SHA512" },
+    Scheme { number: 0x0804, algorithm: c"RSA-PSS", digest: c"SHA256" },
+    Scheme { number: 0x0805, algorithm: c"RSA-PSS", digest: c"SHA384" },
+    Scheme { number: 0x0806, algorithm: c"RSA-PSS", digest: c"SHA512" },
+    Scheme { number: 0x0807, algorithm: c"ED25519", digest: c"" },
 ];
 
 pub(crate) fn suite(number: u16) -> Option<&'static Suite> {

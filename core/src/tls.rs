@@ -26,10 +26,11 @@ use rustls::unbuffered::{
 use rustls::{ClientConfig, CommonState, HandshakeKind, ServerConfig};
 
 use crate::Code;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, MOST};
 use crate::config::TlsVersion;
 use crate::error::Failure;
 use crate::observe::{Observed, channel_binding, during};
+use crate::signing::{SignatureRequest, Signing};
 use crate::tls_failure::failure;
 
 /// The record that TLS 1.3 clients send for the sake of middleboxes (RFC 8446 appendix D.4). It means
@@ -40,6 +41,8 @@ pub(crate) const CHANGE_CIPHER_SPEC: &[u8] = &[20, 3, 3, 0, 1, 1];
 pub(crate) struct Tls {
     connection: Connection,
     observed: Observed,
+    /// For a handshake that may stop for a signature.
+    replay: Option<Box<Replay>>,
     /// Decrypted bytes that nobody has read, from `start` on. At most what one buffer of input comes to.
     plaintext: Vec<u8>,
     start: usize,
@@ -56,6 +59,31 @@ enum Connection {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
 }
+
+/// How a connection begins.
+enum Beginning {
+    Client(Arc<ClientConfig>, ServerName<'static>),
+    Server(Arc<ServerConfig>),
+}
+
+/// What is needed to begin a handshake again: see `signing`.
+struct Replay {
+    beginning: Beginning,
+    signing: Arc<Signing>,
+    /// What the handshake stands at.
+    request: Option<SignatureRequest>,
+    /// It has been signed.
+    answered: bool,
+    /// All that came from the peer, as it came, and how much of it is used.
+    received: Vec<u8>,
+    used: usize,
+    /// How much has been sent, and how much of that is being said again.
+    said: usize,
+    repeated: usize,
+}
+
+/// The most that is kept of a peer's side of a handshake: its largest messages are 64 KB, and records may be small.
+const MOST_RECEIVED: usize = 4 * MOST;
 
 /// What to do once TLS can send.
 #[derive(Clone, Copy)]
@@ -95,33 +123,35 @@ pub(crate) struct Negotiated {
 }
 
 impl Tls {
-    /// `name` is what SNI says, `server` for whom sessions are kept.
+    /// `name` is what SNI says, `server` for whom sessions are kept; `signs` whether it may stop for a signature.
     pub fn client(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         server: ServerName<'static>,
+        signs: bool,
     ) -> Result<Tls, Failure> {
-        let mut observed = Observed { server: Some(server), ..Observed::default() };
-        let connection = during(&mut observed, || UnbufferedClientConnection::new(config, name))
-            .map_err(|error| failure(&error, true))?;
-        Ok(Tls { observed, ..Tls::new(Connection::Client(connection)) })
+        Tls::new(Beginning::Client(config, name), Some(server), signs)
     }
 
-    pub fn server(config: Arc<ServerConfig>) -> Result<Tls, Failure> {
-        let connection = UnbufferedServerConnection::new(config).map_err(|error| failure(&error, true))?;
-        Ok(Tls::new(Connection::Server(connection)))
+    pub fn server(config: Arc<ServerConfig>, signs: bool) -> Result<Tls, Failure> {
+        Tls::new(Beginning::Server(config), None, signs)
     }
 
-    fn new(connection: Connection) -> Tls {
-        Tls {
+    fn new(beginning: Beginning, server: Option<ServerName<'static>>, signs: bool) -> Result<Tls, Failure> {
+        let signing = signs.then(Arc::<Signing>::default);
+        let mut observed = Observed { server, signing: signing.clone(), ..Observed::default() };
+        let connection = beginning.connect(&mut observed)?;
+        let replay = signing.map(|signing| Box::new(Replay::new(beginning, signing)));
+        Ok(Tls {
             connection,
-            observed: Observed::default(),
+            observed,
+            replay,
             plaintext: Vec::new(),
             start: 0,
             peer_closed: false,
             closed: false,
             broken: false,
-        }
+        })
     }
 
     fn common(&self) -> &CommonState {
@@ -149,6 +179,12 @@ impl Tls {
     /// peer's close_notify; or until no whole record is left. What is not used stays in `input`; what is to be
     /// sent, an alert on a failure among it, goes to the end of `output`.
     pub fn advance(&mut self, input: &mut Buffer, output: &mut Vec<u8>) -> Result<(), Failure> {
+        if self.signature_request().is_some() {
+            return Ok(());
+        }
+        if self.replay.as_ref().is_some_and(|replay| replay.answered) {
+            self.begin_again(input)?;
+        }
         let handshaking = self.is_handshaking();
         while self.plaintext() == 0 && !self.peer_closed && handshaking == self.is_handshaking() {
             match self.step(input, output, Job::Nothing)? {
@@ -238,6 +274,7 @@ impl Tls {
         };
         match processed {
             Ok(step) => Ok(step),
+            Err(Trouble::Tls(_)) if self.stops_to_sign(input) => Ok(Step::Idle),
             Err(Trouble::Tls(error)) => {
                 self.broken = true;
                 if self.closed {
@@ -255,7 +292,11 @@ impl Tls {
     }
 
     fn process(&mut self, input: &mut Buffer, output: &mut Vec<u8>, job: Job<'_>) -> Result<Step, Trouble> {
-        let Tls { connection, observed, plaintext, peer_closed, .. } = self;
+        let Tls { connection, observed, replay, plaintext, peer_closed, .. } = self;
+        let before = output.len();
+        if let Some(replay) = replay {
+            replay.receive(input.unread())?;
+        }
         let bytes = input.unread_mut();
         let (discard, result) = match connection {
             Connection::Client(client) => {
@@ -268,7 +309,51 @@ impl Tls {
             }
         };
         input.consume(discard);
+        if let Some(replay) = replay {
+            replay.used += discard;
+            replay.say(before, output);
+        }
         result
+    }
+
+    /// What the handshake wants signed before it goes on.
+    pub fn signature_request(&self) -> Option<&SignatureRequest> {
+        self.replay.as_ref()?.request.as_ref()
+    }
+
+    /// Gives the signature, and says whether it is one.
+    pub fn set_signature(&mut self, signature: &[u8]) -> bool {
+        let Some(replay) = &mut self.replay else { return false };
+        let fits = |request: &SignatureRequest| replay.signing.answer(request, signature);
+        replay.answered = replay.request.as_ref().is_some_and(fits);
+        if replay.answered {
+            replay.request = None;
+        }
+        replay.answered
+    }
+
+    /// Whether rustls failed only because it wants a signature. Then all that came is for the next connection.
+    fn stops_to_sign(&mut self, input: &mut Buffer) -> bool {
+        let Some(replay) = &mut self.replay else { return false };
+        replay.request = replay.signing.asked();
+        if replay.request.is_some() {
+            *input = Buffer::default();
+        }
+        replay.request.is_some()
+    }
+
+    /// Takes a new connection to where the old one stopped.
+    fn begin_again(&mut self, input: &mut Buffer) -> Result<(), Failure> {
+        let Some(replay) = &mut self.replay else { return Ok(()) };
+        let mut received = std::mem::take(&mut replay.received);
+        received.extend_from_slice(input.unread());
+        *input = Buffer::holding(received);
+        replay.answered = false;
+        (replay.used, replay.repeated, replay.said) = (0, replay.said, 0);
+        let (server, signing) = (self.observed.server.take(), self.observed.signing.take());
+        self.observed = Observed { server, signing, ..Observed::default() };
+        self.connection = replay.beginning.connect(&mut self.observed)?;
+        Ok(())
     }
 
     /// What the handshake came out as; nothing before it is done.
@@ -306,6 +391,55 @@ impl Tls {
     /// Drops what was of use only until `negotiated`.
     pub fn forget_secrets(&mut self) {
         self.observed = Observed { server: self.observed.server.take(), ..Observed::default() };
+        self.replay = None;
+    }
+}
+
+impl Beginning {
+    fn connect(&self, observed: &mut Observed) -> Result<Connection, Failure> {
+        let connection = during(observed, || match self {
+            Beginning::Client(config, name) => {
+                UnbufferedClientConnection::new(config.clone(), name.clone()).map(Connection::Client)
+            }
+            Beginning::Server(config) => {
+                UnbufferedServerConnection::new(config.clone()).map(Connection::Server)
+            }
+        });
+        connection.map_err(|error| failure(&error, true))
+    }
+}
+
+impl Replay {
+    fn new(beginning: Beginning, signing: Arc<Signing>) -> Replay {
+        Replay {
+            beginning,
+            signing,
+            request: None,
+            answered: false,
+            received: Vec::new(),
+            used: 0,
+            said: 0,
+            repeated: 0,
+        }
+    }
+
+    /// Keeps what is new of these bytes, before rustls decrypts them where they lie.
+    fn receive(&mut self, unread: &[u8]) -> Result<(), Trouble> {
+        let known = self.received.len() - self.used;
+        self.received.extend_from_slice(unread.get(known..).unwrap_or_default());
+        match self.received.len() > MOST_RECEIVED {
+            true => Err(Trouble::Tls(rustls::Error::General("the peer's handshake is too long".to_string()))),
+            false => Ok(()),
+        }
+    }
+
+    /// Drops what was said before, of the bytes from `before` on.
+    fn say(&mut self, before: usize, output: &mut Vec<u8>) {
+        let said = output.len() - before;
+        let again = said.min(self.repeated);
+        output.drain(before..before + again);
+        self.repeated -= again;
+        self.said += said;
     }
 }
 

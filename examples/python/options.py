@@ -59,6 +59,10 @@ def parse(program: str) -> argparse.Namespace:
     parser.add_argument(
         "--common-names", action="store_true", help="under DANE-TA also look at the common name"
     )
+    parser.add_argument(
+        "--cert", metavar="FILE", help="our own certificate chain, for servers that ask for one"
+    )
+    parser.add_argument("--key", metavar="FILE", help="its key")
     parser.add_argument("--timeout", type=seconds, default=30.0, help="for the whole")
     parser.add_argument("--user")
     parser.add_argument("--password")
@@ -66,6 +70,8 @@ def parse(program: str) -> argparse.Namespace:
     options = parser.parse_args()
     if (options.user is None) != (options.password is None):
         parser.error("--user and --password go together")
+    if (options.cert is None) != (options.key is None):
+        parser.error("--cert and --key go together")
     if options.user is not None and options.level not in AUTHENTICATING:
         parser.error(
             "--user needs a level that authenticates: a password is for a server that has proved who it is"
@@ -95,14 +101,15 @@ def seconds(text: str) -> float:
 
 
 def make_config(options: argparse.Namespace) -> smtptls.Config:
-    """Whom we trust. A mail program makes this once, when it starts."""
+    """Who we are and whom we trust. A mail program makes this once, when it starts."""
+    pairs = [] if options.cert is None else [(options.cert, options.key)]
     if options.ca == "system":
         # The others need no trust anchors, so a system without a trust store can have them too.
         by_anchors = options.level in ("verify", "secure") or options.sts is not None
-        return smtptls.Config(system_roots=by_anchors, crls=options.crl)
+        return smtptls.Config(system_roots=by_anchors, crls=options.crl, keypairs=pairs)
     if Path(options.ca).is_dir():
-        return smtptls.Config(roots_dirs=[options.ca], crls=options.crl)
-    return smtptls.Config(roots=[options.ca], crls=options.crl)
+        return smtptls.Config(roots_dirs=[options.ca], crls=options.crl, keypairs=pairs)
+    return smtptls.Config(roots=[options.ca], crls=options.crl, keypairs=pairs)
 
 
 def make_policy(options: argparse.Namespace) -> smtptls.Policy:

@@ -16,6 +16,9 @@ pub enum smtptls_code {
     SMTPTLS_WANT_OUTPUT = -2,
     /// A signal came, in mode SMTPTLS_MODE_INTERRUPTIBLE: call again to go on.
     SMTPTLS_WANT_RETRY = -3,
+    /// smtptls_session_start() wants something signed with a private key that is
+    /// elsewhere: see smtptls_session_set_signature().
+    SMTPTLS_WANT_SIGNATURE = -4,
     /// An argument is NULL, out of range or malformed.
     SMTPTLS_ERR_ARGUMENT = -10,
     /// The call does not fit the state of the object.

@@ -141,6 +141,7 @@ fn number<T>(progress: &Progress<T>) -> c_int {
         Progress::WantInput => -1,
         Progress::WantOutput => -2,
         Progress::WantRetry => -3,
+        Progress::WantSignature => -4,
     }
 }
 
@@ -301,7 +302,8 @@ pub unsafe extern "C" fn smtptls_session_set_deadline(
 /// with its own code; leave with smtptls_session_refuse().
 ///
 /// After SMTPTLS_WANT_INPUT, SMTPTLS_WANT_OUTPUT or SMTPTLS_WANT_RETRY call
-/// again with the same arguments. Without descriptors, send what
+/// again with the same arguments; after SMTPTLS_WANT_SIGNATURE too, once
+/// smtptls_session_set_signature() has answered. Without descriptors, send what
 /// smtptls_session_output() shows also after an error: it tells the peer.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -355,10 +357,10 @@ pub unsafe extern "C" fn smtptls_session_close(session: *mut smtptls_session, ho
     }
 }
 
-mod transfer;
-
 mod dialogue;
 mod facts;
+mod signature;
+mod transfer;
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ pub extern "C" fn smtptls_code_name(code: c_int) -> *const c_char {
         -1 => c"SMTPTLS_WANT_INPUT",
         -2 => c"SMTPTLS_WANT_OUTPUT",
         -3 => c"SMTPTLS_WANT_RETRY",
+        -4 => c"SMTPTLS_WANT_SIGNATURE",
         code => {
             let member = Code::ALL.iter().find(|member| member.number() == code);
             member.map_or(c"SMTPTLS_ERR_UNKNOWN", |member| member.c_name())

@@ -15,6 +15,7 @@ destination.
 from ._enums import (
     Action,
     Auth,
+    ClientAuth,
     Close,
     Code,
     Digest,
@@ -44,6 +45,7 @@ from ._errors import (
 from ._native import (
     Config,
     Info,
+    KeyPair,
     Policy,
     Session,
     StsPolicy,
@@ -58,6 +60,7 @@ __all__ = [
     "Action",
     "Auth",
     "CertificateError",
+    "ClientAuth",
     "Close",
     "ClosedError",
     "Code",
@@ -70,6 +73,7 @@ __all__ = [
     "FingerprintOf",
     "Info",
     "InjectionError",
+    "KeyPair",
     "Level",
     "Policy",
     "PolicyError",

@@ -14,7 +14,7 @@ class _Labelled(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-_LABELS = ("Action", "Level", "Auth", "Digest", "Dnssec", "StsMode", "Tlsrpt")
+_LABELS = ("Action", "Level", "Auth", "ClientAuth", "Digest", "Dnssec", "StsMode", "Tlsrpt")
 
 _DOCS = {
     "Code": "What went wrong, or what is wanted first.",
@@ -22,6 +22,7 @@ _DOCS = {
     "Level": "How much security is demanded of a peer, each level as Postfix defines it.",
     "Entry": "Where in the dialogue of RFC 3207 a session takes over.",
     "Auth": "How the peer was authenticated.",
+    "ClientAuth": "Whether a server asks for client certificates.",
     "Close": "How to close: send close_notify, wait for the peer's too, or go on reading.",
     "Protocol": "SMTP (RFC 5321) or LMTP (RFC 2033).",
     "TlsVersion": "A version of TLS, by its number on the wire.",

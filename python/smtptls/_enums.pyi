@@ -90,6 +90,15 @@ class Auth(IntEnum):
     @property
     def label(self) -> str: ...
 
+class ClientAuth(IntEnum):
+    """Whether a server asks for client certificates."""
+
+    NONE = 0
+    ASK = 1
+    REQUIRE = 2
+    @property
+    def label(self) -> str: ...
+
 class Close(IntEnum):
     """How to close: send close_notify, wait for the peer's too, or go on reading."""
 

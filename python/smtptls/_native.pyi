@@ -2,6 +2,7 @@
 from datetime import datetime
 from io import BufferedIOBase
 from os import PathLike
+from pathlib import Path
 from types import EllipsisType
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, final
 
@@ -9,6 +10,7 @@ from _typeshed import ReadableBuffer, SupportsGetItem, WriteableBuffer
 
 from smtptls._enums import (
     Auth,
+    ClientAuth,
     Close,
     Digest,
     Dnssec,
@@ -25,6 +27,7 @@ from smtptls._errors import Error
 __all__ = [
     "Config",
     "Info",
+    "KeyPair",
     "Policy",
     "Session",
     "StsPolicy",
@@ -45,8 +48,8 @@ class Config:
 
     It is good for any number of sessions in any thread and, after fork, in any child. Files are read when
     it is made, so a daemon makes it before it gives up its privileges. Only key pairs and ticket keys
-    change afterwards, atomically and from any thread: by reload_keypairs, replace_keypairs and
-    set_ticket_keys. Sessions that have begun go on with what they had.
+    change afterwards, atomically and from any thread: by reload_keypairs, replace_keypairs,
+    reload_ticket_keys and set_ticket_keys. Sessions that have begun go on with what they had.
 
     hostname: the name that this host gives in EHLO and in its greeting; the default is the system's.
     min_version: the oldest version of TLS to accept.
@@ -70,8 +73,23 @@ class Config:
     anchors, for every certificate of a chain whose issuer has a list here; a list that has expired makes such
     a certificate fail. DANE and fingerprints know no revocation.
     crls_pem: the same from memory.
-    keypairs: pairs of paths, a certificate chain and its private key in PEM; they may be the same file.
-    keypairs_pem: the same as PEM text.
+    keypairs: pairs of paths, a certificate chain and its private key in PEM, which may be the same file; or
+    KeyPair, for one with further names or a staple. A server chooses by the name that the client asks for,
+    and by the kinds of key that it can verify; the first key pair serves clients that name none or an unknown
+    one. A client shows the first key pair that the server can verify, and only if the server asks for one.
+    keypairs_files: paths of PEM files with any number of key pairs each, such as Postfix's chain files: each
+    key before its chain, or each behind it. They come after keypairs.
+    keypairs_pem: pairs of PEM texts, a certificate chain and its private key. They come last.
+    client_auth: whether a server asks for client certificates, by ClientAuth or its name: none, which is the
+    default; ask takes any certificate or none, and Info says what it is worth; with require start fails
+    without one that is trusted, or whose fingerprint the policy has, and TLS is up then: refuse answers 554.
+    They are judged after the handshake, and a session never fails in it for one.
+    client_auth_names: name the authorities that it trusts: some clients choose by these names, and the list
+    can be long.
+    alpn: the application protocols (RFC 7301) to offer, or as a server to take. None by default: no protocol
+    is registered for SMTP, and a server without any ignores what clients offer. A server that has some is
+    strict, against attacks that pass off one protocol as another: a client that offers ALPN must offer
+    exactly one protocol, and one of these; a client that offers none is served.
     client_sessions: keep the sessions of clients with this many servers, in memory, so that they can be
     resumed; a resumed one is judged anew, by the policy of its time. The default keeps none.
     service: the name of the service. A ticket of one service is nothing to another, so that a client that
@@ -79,6 +97,9 @@ class Config:
     ticket_keys: keys for a server's session tickets, 32 random bytes each: the first seals new tickets, and
     each opens those that it has sealed. All processes and hosts with the same keys resume each other's
     sessions. Without keys, the default, nothing is resumed.
+    ticket_key_file: the same from a file that holds the current key, the next and the previous one; it goes
+    without ticket_keys. "python -m smtptls.tickets" makes and rotates it, and reload_ticket_keys reads it
+    again.
     ticket_lifetime: for how many seconds a ticket is good; a week at most (RFC 8446 section 4.6.1).
     tickets: how many tickets a server gives after a handshake of TLS 1.3: 0, 1 or 2.
 
@@ -99,11 +120,16 @@ class Config:
         roots_dirs: SupportsGetItem[int, str | PathLike[str]] = ...,
         crls: SupportsGetItem[int, str | PathLike[str]] = ...,
         crls_pem: SupportsGetItem[int, str | ReadableBuffer] = ...,
-        keypairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]] = ...,
+        keypairs: SupportsGetItem[int, KeyPair | tuple[str | PathLike[str], str | PathLike[str]]] = ...,
+        keypairs_files: SupportsGetItem[int, str | PathLike[str]] = ...,
         keypairs_pem: SupportsGetItem[int, tuple[str | ReadableBuffer, str | ReadableBuffer]] = ...,
+        client_auth: ClientAuth | str = ...,
+        client_auth_names: bool = False,
+        alpn: SupportsGetItem[int, str | ReadableBuffer] = ...,
         client_sessions: SupportsIndex = 0,
         service: str = "smtp",
         ticket_keys: SupportsGetItem[int, ReadableBuffer] = ...,
+        ticket_key_file: str | PathLike[str] | None = None,
         ticket_lifetime: SupportsIndex = 3600,
         tickets: SupportsIndex = 1,
     ) -> Config: ...
@@ -128,11 +154,17 @@ class Config:
         Reads the files of its key pairs again; pairs from memory stay. All are checked first, and if one is
         bad the old ones go on serving, and the error says which file and why.
         """
+    def reload_ticket_keys(self, /) -> None:
+        """
+        Reads ticket_key_file again: a program does so now and then, and after a rotation. On an error the old
+        keys stay.
+        """
     def replace_keypairs(
         self,
         /,
         *,
-        keypairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]] = ...,
+        keypairs: SupportsGetItem[int, KeyPair | tuple[str | PathLike[str], str | PathLike[str]]] = ...,
+        keypairs_files: SupportsGetItem[int, str | PathLike[str]] = ...,
         keypairs_pem: SupportsGetItem[int, tuple[str | ReadableBuffer, str | ReadableBuffer]] = ...,
     ) -> None:
         """
@@ -405,6 +437,55 @@ class Info:
         """
 
 @final
+class KeyPair:
+    """
+    A key pair in files, for Config, where a pair of paths says too little.
+
+    chain: the path of the certificate chain in PEM.
+    key: the path of its private key in PEM; it may be the same file.
+    names: names to use it for besides those in the certificate: host names, and ".example.com" for any below
+    that domain.
+    ocsp: the path of an OCSP response in DER, which is stapled. It is read with the pair, and again with it.
+    What it says, and for how long, is for clients to judge.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __getnewargs__(self, /) -> tuple[Path, Path, tuple[str, ...], Path | None]:
+        """
+        For pickle and copy.
+        """
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(
+        cls,
+        /,
+        chain: str | PathLike[str],
+        key: str | PathLike[str],
+        names: SupportsGetItem[int, str] = ...,
+        ocsp: str | PathLike[str] | None = None,
+    ) -> KeyPair: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def chain(self, /) -> Path:
+        """
+        The path of the certificate chain.
+        """
+    @property
+    def key(self, /) -> Path:
+        """
+        The path of the private key.
+        """
+    @property
+    def names(self, /) -> tuple[str, ...]:
+        """
+        The names to use it for besides those in the certificate.
+        """
+    @property
+    def ocsp(self, /) -> Path | None:
+        """
+        The path of the OCSP response; None for no staple.
+        """
+
+@final
 class Policy:
     """
     What is demanded of a destination.
@@ -631,6 +712,26 @@ class Session:
     def set_deadline(self, seconds: SupportsFloat | SupportsIndex | None, /) -> None:
         """
         So many seconds from now all further calls have to be done, beside their timeouts; None lifts it.
+        """
+    def set_discard(self, /, discard: bool) -> None:
+        """
+        For a server: drops what a client sends in plaintext behind STARTTLS, as Postfix does, in place of 554
+        and an error. It is never executed, and never becomes part of TLS, either way. Before start.
+        """
+    def set_exempt_more(self, /, exempt: bool) -> None:
+        """
+        For a server that requires TLS: exempts HELO, HELP and XCLIENT too, as Postfix does; RFC 3207 section
+        4 names NOOP, EHLO, STARTTLS and QUIT. XCLIENT is the program's: start hands it over. Before start.
+        """
+    def set_greeting(self, /, text: str) -> None:
+        """
+        For a server that starts from the greeting: the text behind its name, in place of ESMTP or LMTP.
+        Before start.
+        """
+    def set_not_now(self, /) -> None:
+        """
+        For a server that cannot have TLS for now: STARTTLS is not offered, and answered with 454 (RFC 3207
+        section 4). Where it is required, other commands still get 530. Before start.
         """
     def settimeout(self, seconds: SupportsFloat | SupportsIndex | None, /) -> None:
         """

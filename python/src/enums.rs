@@ -8,8 +8,8 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use smtptls::{
-    Action, Auth, Close, Code, Digest, Dnssec, Entry, Error, FingerprintOf, Level, Protocol, StsMode,
-    TlsVersion, Tlsrpt,
+    Action, Auth, ClientAuth, Close, Code, Digest, Dnssec, Entry, Error, FingerprintOf, Level, Protocol,
+    StsMode, TlsVersion, Tlsrpt,
 };
 
 use crate::errors::{self, WANT_INPUT, WANT_OUTPUT};
@@ -63,6 +63,7 @@ numbered! {
     Level from_name;
     Entry from_variant;
     Auth from_name;
+    ClientAuth from_name;
     Close from_variant;
     Protocol from_variant;
     TlsVersion from_variant;
@@ -73,7 +74,7 @@ numbered! {
     Tlsrpt from_name;
 }
 
-named! { Code Action Level Auth Digest Dnssec StsMode Tlsrpt }
+named! { Code Action Level Auth ClientAuth Digest Dnssec StsMode Tlsrpt }
 
 fn table<T: Numbered>() -> Table {
     let mut table: Table = T::ALL.iter().map(|value| (value.member(), value.number())).collect();

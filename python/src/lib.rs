@@ -8,6 +8,7 @@ mod enums;
 mod errors;
 mod fingerprint;
 mod info;
+mod keypair;
 mod policy;
 mod results;
 mod session;
@@ -27,6 +28,8 @@ mod _native {
     use super::fingerprint::fingerprint;
     #[pymodule_export]
     use super::info::Info;
+    #[pymodule_export]
+    use super::keypair::KeyPair;
     #[pymodule_export]
     use super::policy::Policy;
     #[pymodule_export]

@@ -90,6 +90,30 @@ impl Session {
         self.look(|session| session.set_command(&line))?.map_err(|error| raised(&error))
     }
 
+    /// For a server that starts from the greeting: the text behind its name, in place of ESMTP or LMTP.
+    /// Before start.
+    fn set_greeting(&self, text: &str) -> PyResult<()> {
+        self.look(|session| session.set_greeting(text))?.map_err(|error| raised(&error))
+    }
+
+    /// For a server that cannot have TLS for now: STARTTLS is not offered, and answered with 454 (RFC 3207
+    /// section 4). Where it is required, other commands still get 530. Before start.
+    fn set_not_now(&self) -> PyResult<()> {
+        self.look(smtptls::Session::set_not_now)?.map_err(|error| raised(&error))
+    }
+
+    /// For a server: drops what a client sends in plaintext behind STARTTLS, as Postfix does, in place of 554
+    /// and an error. It is never executed, and never becomes part of TLS, either way. Before start.
+    fn set_discard(&self, discard: bool) -> PyResult<()> {
+        self.look(|session| session.set_discard(discard))?.map_err(|error| raised(&error))
+    }
+
+    /// For a server that requires TLS: exempts HELO, HELP and XCLIENT too, as Postfix does; RFC 3207 section
+    /// 4 names NOOP, EHLO, STARTTLS and QUIT. XCLIENT is the program's: start hands it over. Before start.
+    fn set_exempt_more(&self, exempt: bool) -> PyResult<()> {
+        self.look(|session| session.set_exempt_more(exempt))?.map_err(|error| raised(&error))
+    }
+
     /// Does what is left of the dialogue, then the TLS handshake, then the judgement.
     ///
     /// It returns if TLS is up and the policy is met, and raises Error otherwise; the error's action says

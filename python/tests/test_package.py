@@ -21,6 +21,7 @@ HEADER = ROOT / "include/smtptls.h"
 PREFIXES = {
     "Action": "SMTPTLS_ACTION_",
     "Auth": "SMTPTLS_AUTH_",
+    "ClientAuth": "SMTPTLS_CLIENT_AUTH_",
     "Close": "SMTPTLS_CLOSE_",
     "Digest": "SMTPTLS_DIGEST_",
     "Dnssec": "SMTPTLS_DNSSEC_",
@@ -95,7 +96,7 @@ def test_everything_public_is_there_and_documented() -> None:
         thing = getattr(smtptls, name)
         assert thing.__doc__, name
     kinds = [smtptls.Config, smtptls.Info, smtptls.Policy, smtptls.Session]
-    for kind in (*kinds, smtptls.StsPolicy, smtptls.StsRecord, smtptls.Tlsa):
+    for kind in (*kinds, smtptls.KeyPair, smtptls.StsPolicy, smtptls.StsRecord, smtptls.Tlsa):
         for name, member in vars(kind).items():
             if not name.startswith("_"):
                 assert member.__doc__, f"{kind.__name__}.{name}"

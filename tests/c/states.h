@@ -113,7 +113,7 @@ static void free_sts(struct object made)
 }
 
 enum {
-    NONE, CLIENT, SERVER, KEYLESS_SERVER, WAITING, FAILED, PLAIN, SHAKING, UP, SERVER_UP, UNMET, INSECURE, REFUSED,
+    NONE, CLIENT, SERVER, KEYLESS_SERVER, WAITING, FAILED, PLAIN, SHAKING, SIGNING, UP, SERVER_UP, UNMET, INSECURE, REFUSED,
     CLOSED, HALF_CLOSED, ENDED, TRUNCATED, BROKEN, ATTACHED, session_states
 };
 
@@ -180,6 +180,17 @@ static struct object make_session(size_t state)
     case SHAKING:
         started(made.session, SMTPTLS_FROM_HANDSHAKE, NULL, SMTPTLS_WANT_OUTPUT);
         return made;
+    case SIGNING: {
+        struct smtptls_config *config = smtptls_config_new();
+        MUST(smtptls_config_add_certificate_file(config, files[2]) == SMTPTLS_OK);
+        made.peer = made.session;
+        made.session = smtptls_session_server(config, NULL);
+        smtptls_config_free(config);
+        started(made.peer, SMTPTLS_FROM_HANDSHAKE, NULL, SMTPTLS_WANT_OUTPUT);
+        carry(made.peer, made.session);
+        started(made.session, SMTPTLS_FROM_HANDSHAKE, NULL, SMTPTLS_WANT_SIGNATURE);
+        return made;
+    }
     case ATTACHED:
         socket_pair(fds);
         close(fds[1]);

@@ -34,6 +34,25 @@ impl ConfigBuilder {
         self.add_source(Source::mixed(path.as_ref()))
     }
 
+    /// Adds a certificate chain from a PEM file whose private key is elsewhere, in another process or in a device. With
+    /// it `start` says `WantSignature`, and the program has the key sign. As a client such a configuration resumes no
+    /// sessions.
+    pub fn add_certificate_file(&mut self, chain: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        self.add_source(Source::certificates(chain.as_ref()))
+    }
+
+    /// As `add_certificate_file`, from PEM text.
+    pub fn add_certificate_pem(&mut self, chain: &[u8]) -> Result<&mut Self, Error> {
+        let pair = KeyPair::without_key(&Pem::from_memory(chain));
+        let pair = self.kept(pair)?;
+        self.add_source(Source::memory(pair))
+    }
+
+    /// Whether the private key of any pair is elsewhere.
+    pub(super) fn has_key_elsewhere(&self) -> bool {
+        self.key_pairs.iter().flat_map(|(_, pairs)| pairs).any(|pair| pair.elsewhere)
+    }
+
     /// Uses the key pair that was added last for this name too: a host name, or `.example.com` for any below that
     /// domain.
     pub fn add_keypair_name(&mut self, name: &str) -> Result<&mut Self, Error> {

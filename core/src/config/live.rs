@@ -30,6 +30,11 @@ impl Config {
         if from.key_pairs.is_empty() {
             return Err(Error::local(Code::NoKeypair, "there is no key pair to take"));
         }
+        if from.has_key_elsewhere() && !self.0.signing {
+            let message = "the private key of a new pair is elsewhere, which only a configuration can take that was made \
+                           with such a pair";
+            return Err(Error::local(Code::State, message));
+        }
         let (sources, pairs) = from.sources_and_pairs();
         self.0.resolver.replace(sources, pairs);
         Ok(())

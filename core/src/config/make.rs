@@ -12,6 +12,7 @@ use crate::observe::ExporterSecret;
 use crate::provider::client_groups;
 use crate::resolver::Resolver;
 use crate::resumption::{Sessions, resumption};
+use crate::signing::taped;
 use crate::ticket::Tickets;
 use crate::verifier::{ClientVerifier, Verifier};
 use crate::{Code, Error};
@@ -35,7 +36,10 @@ impl ConfigBuilder {
         let mut provider = CryptoProvider::clone(&self.provider);
         provider.cipher_suites = self.suites.clone().unwrap_or(provider.cipher_suites);
         provider.kx_groups = self.groups.clone().unwrap_or(groups);
-        Arc::new(provider)
+        Arc::new(match self.has_key_elsewhere() {
+            true => taped(provider),
+            false => provider,
+        })
     }
 
     pub(super) fn client(
@@ -51,7 +55,8 @@ impl ConfigBuilder {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(resolver.clone());
         config.alpn_protocols = self.alpn.clone();
-        config.resumption = resumption(sessions);
+        // A ClientHello that offers a session holds its age, and could not be made twice.
+        config.resumption = resumption(sessions.filter(|_| !self.has_key_elsewhere()));
         config.key_log = Arc::new(ExporterSecret);
         Ok(config)
     }

@@ -26,6 +26,9 @@ impl Session {
                 },
                 State::Handshake => {
                     if !self.handshake()? {
+                        if self.signature_request().is_some() {
+                            return Ok(Progress::WantSignature);
+                        }
                         return self.want();
                     }
                 }

@@ -10,7 +10,7 @@ use crate::error::{Failure, escape};
 use crate::outcome::Stage;
 use crate::tls::{CHANGE_CIPHER_SPEC, Tls, begins_record};
 use crate::verdict::{client_facts, facts};
-use crate::{ClientAuth, Code, Info, Role};
+use crate::{ClientAuth, Code, Error, Info, Role, SignatureRequest};
 
 impl Session {
     /// A server's 220. What the client sent behind its command is never executed, and never becomes part of
@@ -43,9 +43,9 @@ impl Session {
                 let server = crate::resumption::server(&self.host, sni.as_ref());
                 let config = self.config.client(sni.is_some());
                 let name = sni.unwrap_or_else(crate::name::nobody);
-                Tls::client(config, name, server)
+                Tls::client(config, name, server, self.config.signing())
             }
-            Role::Server => Tls::server(self.config.server()),
+            Role::Server => Tls::server(self.config.server(), self.config.signing()),
         };
         let tls = tls.map_err(|failure| self.broken(failure))?;
         let tls = self.tls.insert(tls);
@@ -117,6 +117,26 @@ impl Session {
         }
         self.step(event)?;
         Ok(true)
+    }
+
+    /// What `start` wants signed, after `WantSignature`.
+    pub fn signature_request(&self) -> Option<&SignatureRequest> {
+        self.tls.as_ref()?.signature_request()
+    }
+
+    /// Gives the signature that `start` wants, as TLS has it: for ECDSA in DER. One that does not fit the certificate's
+    /// key is an error, and may be followed by another try. Then call `start` again; it may ask once more, if key pairs
+    /// were exchanged meanwhile.
+    pub fn set_signature(&mut self, signature: &[u8]) -> Result<(), Error> {
+        let tls = self.tls.as_mut().filter(|tls| tls.signature_request().is_some());
+        let tls = tls.ok_or_else(|| Error::local(Code::State, "no signature is wanted"))?;
+        match tls.set_signature(signature) {
+            true => Ok(()),
+            false => {
+                let message = "this is no signature of the message with the key of the certificate";
+                Err(Error::local(Code::KeyMismatch, message))
+            }
+        }
     }
 
     /// The server may have a better certificate by the next time, and then it is to be seen.

@@ -34,6 +34,9 @@ pub enum Progress<T = ()> {
     WantOutput,
     /// A signal came, or the transport asks for it: call again. Only from a `Stream`.
     WantRetry,
+    /// Sign what `signature_request` shows, give it to `set_signature` and call again. Only from `start`, and only with a
+    /// key pair whose private key is elsewhere.
+    WantSignature,
 }
 
 /// How to close.

@@ -14,7 +14,7 @@ pub fn usage(program: &str) -> String {
     format!(
         "usage: {program} --host H --port N --from A --to B [--name NAME]\n\
          \x20      [--level LEVEL] [--match NAME]... [--sni NAME|none] [--timeout S]\n\
-         \x20      [--ca FILE|DIRECTORY|system] [--crl FILE]...\n\
+         \x20      [--ca FILE|DIRECTORY|system] [--crl FILE]... [--cert FILE --key FILE]\n\
          \x20      [--fingerprint DIGEST]... [--key-fingerprint DIGEST]...\n\
          \x20      [--next-hop NAME] [--next-hop-expanded NAME] [--mx-dnssec STATUS]\n\
          \x20      [--address-dnssec STATUS] [--tlsa-dnssec STATUS] [--tlsa-base NAME]\n\
@@ -45,6 +45,8 @@ pub struct Options {
     ca: Option<String>,
     /// Files of certificate revocation lists.
     crls: Vec<String>,
+    /// The files of a certificate chain and its key, for servers that ask for a certificate.
+    pair: Option<(String, String)>,
     /// The limit of time, for each stage and for the whole.
     pub timeout: Duration,
     /// User and password.
@@ -79,6 +81,7 @@ impl Options {
     pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options, String> {
         let (mut host, mut port, mut from, mut to) = (None, None, None, None);
         let (mut name, mut ca, mut user, mut password) = (None, None, None, None);
+        let (mut cert, mut key) = (None, None);
         let (mut level, mut timeout) = (Level::Verify, Duration::from_secs(30));
         let (mut protocol, mut crls, mut known) = (Protocol::Smtp, Vec::new(), Known::default());
 
@@ -95,6 +98,8 @@ impl Options {
                 "--name" => name = Some(value()?),
                 "--ca" => ca = Some(value()?),
                 "--crl" => crls.push(value()?),
+                "--cert" => cert = Some(value()?),
+                "--key" => key = Some(value()?),
                 "--user" => user = Some(value()?),
                 "--password" => password = Some(value()?),
                 "--lmtp" => protocol = Protocol::Lmtp,
@@ -127,6 +132,11 @@ impl Options {
             (Some(user), Some(password)) => Some((user, password)),
             _ => return Err("--user and --password go together".to_string()),
         };
+        let pair = match (cert, key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((cert, key)),
+            _ => return Err("--cert and --key go together".to_string()),
+        };
         // A password is for a server that has proved who it is, and for no other; `dane` can come to `may`.
         if login.is_some() && (!level.authenticates() || level == Level::Dane) {
             return Err("--user needs a level that authenticates".to_string());
@@ -140,6 +150,7 @@ impl Options {
             host,
             level,
             crls,
+            pair,
             timeout,
             login,
             protocol,
@@ -166,6 +177,9 @@ impl Options {
         }
         for file in &self.crls {
             builder.add_crl_file(file)?;
+        }
+        if let Some((cert, key)) = &self.pair {
+            builder.add_keypair_file(cert, key)?;
         }
         builder.freeze()
     }

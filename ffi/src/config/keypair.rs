@@ -62,6 +62,36 @@ pub unsafe extern "C" fn smtptls_config_add_keypairs_file(
     }
 }
 
+/// Adds a certificate chain from a PEM file whose private key is elsewhere, in
+/// another process or in a device. With it smtptls_session_start() returns
+/// SMTPTLS_WANT_SIGNATURE, and you have the key sign. As a client such a
+/// configuration resumes no sessions. SMTPTLS_ERR_FILE,
+/// SMTPTLS_ERR_CERTIFICATE_PARSE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_add_certificate_file(
+    config: *mut smtptls_config,
+    chain: *const c_char,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and a string that ends with NUL.
+    unsafe { change(config, |builder| builder.add_certificate_file(path(chain, "chain")?).map(drop)) }
+}
+
+/// As smtptls_config_add_certificate_file(), from PEM text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_config_add_certificate_pem(
+    config: *mut smtptls_config,
+    chain: *const c_void,
+    chain_len: usize,
+) -> c_int {
+    // SAFETY: the header asks for a configuration that is not freed, and chain_len bytes at chain.
+    unsafe {
+        change(config, |builder| {
+            let chain = bytes(chain, chain_len, "chain")?;
+            builder.add_certificate_pem(chain).map(drop)
+        })
+    }
+}
+
 /// Uses the key pair that was added last for this name too: a host name, or
 /// ".example.com" for any below that domain. SMTPTLS_ERR_STATE if there is none
 /// yet.

@@ -92,6 +92,8 @@ impl Session {
             Progress::WantOutput => Err(want(py, WANT_OUTPUT, 0)),
             // A socket of Python begins again by itself after a signal.
             Progress::WantInput | Progress::WantRetry => Err(want(py, WANT_INPUT, 0)),
+            // Only with a private key that is elsewhere, and Python makes no such key pair.
+            Progress::WantSignature => Err(bug()),
         }
     }
 

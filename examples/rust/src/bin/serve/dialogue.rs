@@ -3,7 +3,7 @@
 use std::io;
 use std::net::TcpStream;
 
-use smtptls::{Code, Deadline, Error, Info, Protocol};
+use smtptls::{Code, Deadline, Error, Info, Level, Protocol};
 use smtptls_examples::wire::{Wire, timeout};
 
 use crate::data::{Data, Text};
@@ -105,7 +105,12 @@ impl<'a> Dialogue<'a> {
             };
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
             let rest = rest.trim_matches(' ');
-            let reply = match (verb.to_ascii_uppercase().as_str(), self.server.protocol) {
+            let verb = verb.to_ascii_uppercase();
+            if self.wants_tls(&verb) {
+                self.say("530 5.7.0 Must issue a STARTTLS command first")?;
+                continue;
+            }
+            let reply = match (verb.as_str(), self.server.protocol) {
                 ("EHLO" | "HELO", Protocol::Smtp) | ("LHLO", Protocol::Lmtp) => self.hello(&line),
                 ("MAIL", _) => self.mail(rest).to_string(),
                 ("RCPT", _) => self.recipient(rest).to_string(),
@@ -126,11 +131,19 @@ impl<'a> Dialogue<'a> {
                 ("VRFY", _) if rest.is_empty() => SYNTAX.to_string(),
                 // RFC 5321 section 7.3: neither yes nor no.
                 ("VRFY", _) => "252 2.1.5 Send some mail, I will try my best".to_string(),
-                ("EXPN" | "AUTH", _) => "502 5.5.1 Command not implemented".to_string(),
+                ("EXPN" | "AUTH" | "XCLIENT", _) => "502 5.5.1 Command not implemented".to_string(),
                 _ => "500 5.5.2 Command unrecognized".to_string(),
             };
             self.say(&reply)?;
         }
+    }
+
+    /// Where TLS is required, only these commands go without (RFC 3207 section 4); the last three by `--exempt-more`,
+    /// with which alone a dialogue in clear begins there.
+    fn wants_tls(&self, verb: &str) -> bool {
+        const EXEMPT: &[&str] = &["NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT", "HELO", "HELP", "XCLIENT"];
+        let required = self.server.policy.level() == Level::Encrypt;
+        required && matches!(self.wire, Wire::Clear(_)) && !EXEMPT.contains(&verb)
     }
 
     fn forget(&mut self) {
@@ -150,7 +163,7 @@ impl<'a> Dialogue<'a> {
         let mut lines = vec![name.to_string(), "PIPELINING".to_string(), "ENHANCEDSTATUSCODES".to_string()];
         lines.extend(self.server.extensions());
         // RFC 3207 section 4.2: not offered inside TLS.
-        if matches!(self.wire, Wire::Clear(_)) {
+        if matches!(self.wire, Wire::Clear(_)) && !self.server.switches.not_now {
             lines.push("STARTTLS".to_string());
         }
         let last = lines.pop().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod data;
 mod dialogue;
+mod options;
 mod signals;
 mod store;
 
@@ -11,17 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use smtptls::{Action, Code, Config, Deadline, Entry, Error, Fd, Level, Mode, Policy, Protocol};
-use smtptls::{Session, Stream, Tlsrpt};
-use smtptls_examples::options::seconds;
+use smtptls::{Action, ClientAuth, Code, Config, Deadline, Entry, Error, Fd, Info, Mode, Policy};
+use smtptls::{Protocol, Session, Stream, Tlsrpt};
 use smtptls_examples::wire::{Wire, linger};
 use smtptls_examples::{complain, tell};
 
 use crate::dialogue::{Dialogue, End, Hello};
+use crate::options::{Options, Switches};
 use crate::store::Store;
-
-const USAGE: &str =
-    "usage: serve --cert FILE --key FILE [--port N] [--require-tls] [--store DIR] [--lmtp] [--timeout S]";
 
 /// The largest message.
 const SIZE: usize = 32 << 20;
@@ -33,27 +31,21 @@ struct Server {
     config: Config,
     policy: Policy,
     protocol: Protocol,
+    switches: Switches,
+    client_auth: ClientAuth,
+    /// There is a file of ticket keys.
+    has_ticket_keys: bool,
     store: Store,
     /// The longest silence.
     timeout: Duration,
     connections: AtomicUsize,
 }
 
-struct Options {
-    cert: String,
-    key: String,
-    port: u16,
-    level: Level,
-    store: Option<String>,
-    protocol: Protocol,
-    timeout: Duration,
-}
-
 fn main() -> ExitCode {
-    let options = match parse() {
+    let options = match Options::parse() {
         Ok(options) => options,
         Err(wrong) => {
-            complain(&format!("serve: {wrong}\n{USAGE}"));
+            complain(&format!("serve: {wrong}\n{}", options::USAGE));
             return ExitCode::from(2);
         }
     };
@@ -66,42 +58,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> Result<Options, String> {
-    let (mut cert, mut key, mut store) = (None, None, None);
-    let (mut port, mut level, mut protocol) = (0, Level::May, Protocol::Smtp);
-    let mut timeout = Duration::from_secs(30);
-    let mut arguments = std::env::args_os().skip(1).map(|argument| {
-        argument.into_string().map_err(|other| format!("{} is not UTF-8", other.to_string_lossy()))
-    });
-    while let Some(flag) = arguments.next().transpose()? {
-        let mut value = || arguments.next().unwrap_or_else(|| Err(format!("{flag} needs a value")));
-        match flag.as_str() {
-            "--cert" => cert = Some(value()?),
-            "--key" => key = Some(value()?),
-            "--port" => port = value()?.parse().map_err(|_| "--port needs a number")?,
-            "--require-tls" => level = Level::Encrypt,
-            "--store" => store = Some(value()?),
-            "--lmtp" => protocol = Protocol::Lmtp,
-            "--timeout" => timeout = seconds(&value()?)?,
-            _ => return Err(format!("there is no flag {flag}")),
-        }
-    }
-    let (cert, key) = (cert.ok_or("--cert is missing")?, key.ok_or("--key is missing")?);
-    Ok(Options { cert, key, port, level, store, protocol, timeout })
-}
-
 fn run(options: Options) -> Result<(), Error> {
-    // Made once; every session of every thread uses it.
-    let mut builder = Config::builder();
-    builder.add_keypair_file(&options.cert, &options.key)?;
     let server = Arc::new(Server {
-        config: builder.freeze()?,
+        config: options.config()?,
         policy: Policy::new(options.level),
         protocol: options.protocol,
+        switches: options.dialogue,
+        client_auth: options.client_auth,
+        has_ticket_keys: options.ticket_keys.is_some(),
         store: Store::new(options.store),
         timeout: options.timeout,
         connections: AtomicUsize::new(0),
     });
+    // A flag that no session can have shows now, and not when the first client comes.
+    drop(server.session()?);
     let cannot = |what: &str, error| Error::local_io(Code::Io, what.to_string(), &error);
     let listener =
         TcpListener::bind(("127.0.0.1", options.port)).map_err(|error| cannot("cannot listen", error))?;
@@ -111,7 +81,7 @@ fn run(options: Options) -> Result<(), Error> {
 
     let acceptor = Arc::clone(&server);
     std::thread::spawn(move || acceptor.accept(&listener));
-    signals.wait();
+    signals.wait(|| server.reload());
     // Keeps all threads from beginning a file, until the process is no more.
     let _nothing_half_done = server.store.lock();
     std::process::exit(0);
@@ -143,31 +113,44 @@ impl Server {
     /// One connection, from the greeting to the end.
     fn serve(&self, socket: &TcpStream) -> Result<(), Error> {
         drop(socket.set_nodelay(true));
-        let mut session = Session::server(&self.config, &self.policy);
-        session.set_protocol(self.protocol)?;
+        let mut session = self.session()?;
         for line in self.extensions() {
             session.add_extension(&line)?;
         }
         let mut stream = self.stream(session, socket);
         match stream.start(Entry::Greeting, 0) {
             Ok(_) => self.secured(stream, socket),
-            // The client goes on without TLS, and a public server lets it (RFC 3207 section 4). Its command
-            // is in what is left over.
-            Err(error) if error.action() == Action::Continue => {
+            // The client goes on without TLS, and a public server lets it (RFC 3207 section 4); or it said XCLIENT,
+            // which --exempt-more leaves to the program. Its command is in what is left over.
+            Err(error) if error.action() == Action::Continue || error.code() == Code::NotRequested => {
                 let session = stream.session();
                 let hello = session.hello().and_then(Hello::parse);
                 let dialogue = Dialogue::new(self, socket, Wire::clear(socket));
                 self.clear(dialogue.resume(hello, session.leftover()))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.refused(stream, error)),
         }
+    }
+
+    /// A session that has not begun.
+    fn session(&self) -> Result<Session, Error> {
+        let mut session = Session::server(&self.config, &self.policy);
+        session.set_protocol(self.protocol)?;
+        if let Some(text) = &self.switches.greeting {
+            session.set_greeting(text)?;
+        }
+        if self.switches.not_now {
+            session.set_not_now()?;
+        }
+        session.set_discard(self.switches.discard)?;
+        session.set_exempt_more(self.switches.exempt_more)?;
+        Ok(session)
     }
 
     /// The dialogue without TLS, which may still come to STARTTLS.
     fn clear(&self, mut dialogue: Dialogue<'_>) -> Result<(), Error> {
         while let End::Starttls(line) = dialogue.run()? {
-            let mut session = Session::server(&self.config, &self.policy);
-            session.set_protocol(self.protocol)?;
+            let mut session = self.session()?;
             session.set_command(&line)?;
             let socket = dialogue.socket();
             let mut stream = self.stream(session, socket);
@@ -179,19 +162,29 @@ impl Server {
                 // It was answered with a 4yz or 5yz.
                 Err(error) if error.action() == Action::Continue => {}
                 Err(error) => {
-                    if unread > 0 {
+                    if unread > 0 && !self.switches.discard {
                         dialogue.say("554 5.5.0 Input behind STARTTLS: protocol synchronization error")?;
                     }
-                    return Err(error);
+                    return Err(self.refused(stream, error));
                 }
             }
         }
         Ok(())
     }
 
+    /// Where TLS is up and the client's certificate is not good enough, says so in it: 554 to all but QUIT (RFC 3207
+    /// section 4.1).
+    fn refused(&self, mut stream: Stream<Fd<'_>>, error: Error) -> Error {
+        if stream.session().is_tls() {
+            self.tell_tls(stream.info());
+            drop(stream.refuse());
+        }
+        error
+    }
+
     /// The dialogue inside TLS.
     fn secured(&self, stream: Stream<Fd<'_>>, socket: &TcpStream) -> Result<(), Error> {
-        tell(&format!("tls: {}", stream.info().map(|info| info.summary()).unwrap_or_default()));
+        self.tell_tls(stream.info());
         let mut dialogue = Dialogue::new(self, socket, Wire::tls(stream));
         while let End::Starttls(_) = dialogue.run()? {
             if let Wire::Tls(stream) = dialogue.wire() {
@@ -200,6 +193,29 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Prints what TLS came out as, and who the client is, if it was asked.
+    fn tell_tls(&self, info: Option<&Info>) {
+        let Some(info) = info else { return };
+        tell(&format!("tls: {}{}", info.summary(), if info.resumed() { " resumed" } else { "" }));
+        if self.client_auth != ClientAuth::None {
+            let subject = info.peer_subject().unwrap_or_else(|| "-".to_string());
+            tell(&format!("client: auth={} subject={subject}", info.auth().name()));
+        }
+    }
+
+    /// Reads key pairs and ticket keys again, for sessions that begin from now on. What is bad leaves the old.
+    fn reload(&self) {
+        // The one may be good where the other is not.
+        let pairs = self.config.reload_keypairs();
+        let keys = if self.has_ticket_keys { self.config.reload_ticket_keys() } else { Ok(()) };
+        if pairs.is_ok() && keys.is_ok() {
+            tell("reloaded");
+        }
+        for error in [pairs, keys].into_iter().filter_map(Result::err) {
+            report(&error);
+        }
     }
 
     fn stream<'a>(&self, session: Session, socket: &'a TcpStream) -> Stream<Fd<'a>> {

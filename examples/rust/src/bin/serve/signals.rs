@@ -1,20 +1,25 @@
-//! SIGTERM and SIGINT, waited for.
+//! SIGTERM, SIGINT and SIGHUP, waited for.
 
 use std::io;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Both signals, caught.
+/// All three signals, caught.
 pub struct Signals(signal_hook::iterator::Signals);
 
 impl Signals {
-    /// From now on neither signal ends the process.
+    /// From now on none of them ends the process.
     pub fn catch() -> io::Result<Signals> {
-        signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map(Signals)
+        signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]).map(Signals)
     }
 
-    /// Waits until one of them comes.
-    pub fn wait(mut self) {
-        self.0.forever().next();
+    /// Waits for SIGTERM or SIGINT, and does this at each SIGHUP until then.
+    pub fn wait(mut self, mut reload: impl FnMut()) {
+        for signal in self.0.forever() {
+            if signal != SIGHUP {
+                break;
+            }
+            reload();
+        }
     }
 }
