@@ -211,7 +211,8 @@ class Serve:
     """`serve` of one language on a free port of loopback, from `with` to the end of its block.
 
     Leaving the block ends it with SIGTERM (or `stop`) and checks that its status is 0, that no session left a
-    zombie, and that no process of it lives on. Afterwards `.stdout` and `.stderr` hold all lines.
+    zombie, and that no process of it lives on. Afterwards `.stdout` and `.stderr` hold all lines. `flags` are
+    further ones, as they stand; without `pair` the key pairs are theirs to give.
     """
 
     def __init__(
@@ -227,15 +228,19 @@ class Serve:
         timeout: float | None = None,
         prefix: Sequence[str] = (),
         stop: signal.Signals = signal.SIGTERM,
+        pair: bool = True,
+        flags: Sequence[str] = (),
     ) -> None:
         self.store, self._stop = store, stop
         store.mkdir(parents=True, exist_ok=True)
         self._argv = [*prefix, *program(language, "serve")]
-        self._argv += ["--cert", str(cert or pki.leaf), "--key", str(key or pki.leaf_key)]
+        if pair:
+            self._argv += ["--cert", str(cert or pki.leaf), "--key", str(key or pki.leaf_key)]
         self._argv += ["--store", str(store)]
         self._argv += ["--require-tls"] if require_tls else []
         self._argv += ["--lmtp"] if lmtp else []
         self._argv += ["--timeout", str(timeout)] if timeout is not None else []
+        self._argv += flags
 
     def __enter__(self) -> Self:
         # A session of its own makes every process of it findable by its process group.
@@ -257,6 +262,10 @@ class Serve:
             raise
         self.host, self.port = host, int(port)
         return self
+
+    def reload(self) -> None:
+        """Tell it to read its key pairs and ticket keys again."""
+        self._process.send_signal(signal.SIGHUP)
 
     def idle(self) -> tuple[int, int, int]:
         """Its processes, and the threads and open files of the first one, once nothing moves any more."""

@@ -17,8 +17,9 @@ static int usage(const char *program, const char *wrong, const char *what)
     fprintf(stderr,
             "%s: %s %s\nusage: %s --host H --port N --from A --to B [--name NAME] [--match NAME]...\n"
             "       [--level none|may|encrypt|fingerprint|dane|dane-only|verify|secure]\n"
-            "       [--ca FILE|DIRECTORY|system] [--crl FILE]... [--sni NAME|none] [--common-names]\n"
+            "       [--ca FILE|DIRECTORY|system] [--crl FILE]... [--cert FILE --key FILE]\n"
             "       [--fingerprint DIGEST]... [--key-fingerprint DIGEST]... [--sts FILE]\n"
+            "       [--sni NAME|none] [--common-names]\n"
             "       [--next-hop NAME] [--next-hop-expanded NAME] [--mx-dnssec STATUS] [--address-dnssec STATUS]\n"
             "       [--tlsa-dnssec STATUS] [--tlsa-base NAME] [--tlsa RECORD]...\n"
             "       [--timeout S] [--user U --password P] [--lmtp] < message\n"
@@ -123,6 +124,8 @@ static int parse_options(int argc, char **argv, struct options *options)
         {"--sni", &o->sni},
         {"--user", &o->user},
         {"--password", &o->password},
+        {"--cert", &o->cert},
+        {"--key", &o->key},
         {"--level", &level},
         {"--timeout", &timeout},
         {"--next-hop", &o->next_hop},
@@ -169,6 +172,8 @@ static int parse_options(int argc, char **argv, struct options *options)
         return usage(argv[0], "no address:", is_address(o->from) ? o->to : o->from);
     if (!o->user != !o->password)
         return usage(argv[0], "missing:", o->user ? "--password" : "--user");
+    if (!o->cert != !o->key)
+        return usage(argv[0], "missing:", o->cert ? "--key" : "--cert");
     /* A password is for a server that has proved who it is, and for no other. */
     if (o->user && !authenticates(o->level))
         return usage(argv[0], "--user needs", "a level that authenticates");
@@ -274,6 +279,8 @@ static int make_config(const struct options *options, struct smtptls_config *con
     const struct smtptls_error *error;
     int code;
     add_roots(options, config);
+    if (options->cert)
+        smtptls_config_add_keypair_file(config, options->cert, options->key);
     for (char **given = options->repeated; *given; given += 2)
         if ((error = repeated(given[0])(config, policy, given[1])) != NULL)
             return complain_about(error);

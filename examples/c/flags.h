@@ -13,6 +13,7 @@ struct options {
     const char *name;     /* of the server, which the policy is about; the host unless it is given */
     const char *ca, *sni; /* NULL: the system's store; the name */
     const char *user, *password;
+    const char *cert, *key; /* our own, for servers that ask for a certificate */
     const char *next_hop, *expanded, *mx; /* the domain that mail is for, and how its MX records were found */
     const char *address, *tlsa, *base;    /* how addresses and TLSA records were found, and for which name */
     const char *sts;                      /* a file */

@@ -1,6 +1,6 @@
 /* A small SMTP and LMTP server with STARTTLS: a process for each connection. */
 
-#include "server.h"
+#include "settings.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,19 +16,23 @@
 
 #define MOST_CONNECTIONS 1000
 
-static struct smtptls_config *config; /* made before the first fork, read-only for all children */
-static struct smtptls_policy *policy;
-static struct server server;
+/* Made before the first fork. A child has the keys of its time: only the parent reads them again. */
+static struct settings settings;
 
 /* -- one connection, in a child -------------------------------------------------------------------------------- */
 
 static struct smtptls_session *new_session(int fd)
 {
-    struct smtptls_session *session = smtptls_session_server(config, policy);
-    smtptls_session_set_protocol(session, server.protocol);
+    const struct server *server = &settings.server;
+    struct smtptls_session *session = smtptls_session_server(settings.config, settings.policy);
+    smtptls_session_set_protocol(session, server->protocol);
     smtptls_session_attach(session, fd, fd, SMTPTLS_MODE_BLOCKING);
-    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_START, server.timeout);
-    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_IO, server.timeout);
+    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_START, server->timeout);
+    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_IO, server->timeout);
+    if (server->not_now)
+        smtptls_session_set_not_now(session);
+    smtptls_session_set_discard(session, server->discard);
+    smtptls_session_set_exempt_more(session, server->exempt_more);
     return session;
 }
 
@@ -37,13 +41,34 @@ static bool may_continue(const struct smtptls_session *session)
     return smtptls_error_action(smtptls_session_error(session)) == SMTPTLS_ACTION_CONTINUE;
 }
 
+/* What TLS came out as, and who the client is, if it was asked. */
+static void show_tls(const struct smtptls_session *session)
+{
+    const struct smtptls_info *info = smtptls_session_info(session);
+    const char *subject = smtptls_info_peer_subject(info);
+    printf("tls: %s%s\n", smtptls_info_summary(info), smtptls_info_resumed(info) ? " resumed" : "");
+    if (settings.client_auth != SMTPTLS_CLIENT_AUTH_NONE)
+        printf("client: auth=%s subject=%s\n", smtptls_auth_name(smtptls_info_auth(info)), subject ? subject : "-");
+    fflush(stdout);
+}
+
 /* TLS is up. RFC 3207 section 4.2: the state before it is forgotten. */
 static void begin_tls(struct dialogue *dialogue, struct smtptls_session *session)
 {
-    dialogue_begin(dialogue, &server, dialogue->wire.fd);
+    dialogue_begin(dialogue, &settings.server, dialogue->wire.fd);
     dialogue->wire.tls = session;
-    printf("tls: %s\n", smtptls_info_summary(smtptls_session_info(session)));
-    fflush(stdout);
+    show_tls(session);
+}
+
+/* No TLS that is good enough. Where it is up all the same, and only the client's certificate is not good, that is
+ * said inside it: 554 to all but QUIT (RFC 3207 section 4.1). */
+static void refuse(struct smtptls_session *session)
+{
+    if (smtptls_session_is_tls(session))
+        show_tls(session);
+    complain_about(smtptls_session_error(session));
+    if (smtptls_session_is_tls(session))
+        smtptls_session_refuse(session);
 }
 
 /* From the greeting on. The library answers until TLS is up, or until the client goes on without. */
@@ -52,18 +77,22 @@ static bool greet(struct dialogue *dialogue)
     struct smtptls_session *session = new_session(dialogue->wire.fd);
     for (const char *const *line = dialogue_extensions; *line; line++)
         smtptls_session_add_extension(session, *line);
+    if (settings.server.greeting)
+        smtptls_session_set_greeting(session, settings.server.greeting);
     if (smtptls_session_start(session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_OK) {
         begin_tls(dialogue, session);
         return true;
     }
-    /* A public server lets the client go on (RFC 3207 section 4). Its command is in what is left over. */
-    bool going_on = may_continue(session);
+    /* A public server lets the client go on (RFC 3207 section 4); or it said XCLIENT, which --exempt-more leaves to
+     * us. Its command is in what is left over. */
+    int code = smtptls_error_code(smtptls_session_error(session));
+    bool going_on = may_continue(session) || code == SMTPTLS_ERR_NOT_REQUESTED;
     if (going_on) {
         const uint8_t *data;
         size_t length = smtptls_session_leftover(session, &data);
         dialogue_resume(dialogue, smtptls_session_hello(session), data, length);
     } else {
-        complain_about(smtptls_session_error(session));
+        refuse(session);
     }
     smtptls_session_free(session);
     return going_on;
@@ -79,7 +108,7 @@ static bool starttls(struct dialogue *dialogue)
     }
     struct smtptls_session *session = new_session(dialogue->wire.fd);
     smtptls_session_set_command(session, dialogue->line);
-    /* What was read and not used was injected; the library refuses to go on with it. */
+    /* What was read and not used was injected. The library refuses to go on with it; or it is dropped here. */
     if (smtptls_session_start(session, SMTPTLS_FROM_COMMAND, dialogue->wire.have) == SMTPTLS_OK) {
         begin_tls(dialogue, session);
         return true;
@@ -87,8 +116,8 @@ static bool starttls(struct dialogue *dialogue)
     /* If so, it was answered with a 4yz or 5yz. */
     bool going_on = may_continue(session);
     if (!going_on)
-        complain_about(smtptls_session_error(session));
-    if (dialogue->wire.have > 0)
+        refuse(session);
+    if (dialogue->wire.have > 0 && !settings.server.discard)
         dialogue_say(dialogue, "554 5.5.0 Input behind STARTTLS: protocol synchronization error");
     smtptls_session_free(session);
     return going_on;
@@ -97,7 +126,7 @@ static bool starttls(struct dialogue *dialogue)
 static void converse(int fd)
 {
     static struct dialogue dialogue;
-    dialogue_begin(&dialogue, &server, fd);
+    dialogue_begin(&dialogue, &settings.server, fd);
     bool going_on = greet(&dialogue);
     while (going_on)
         going_on = dialogue_run(&dialogue) == DIALOGUE_STARTTLS && starttls(&dialogue);
@@ -109,12 +138,18 @@ static void converse(int fd)
 
 /* -- the parent ------------------------------------------------------------------------------------------------ */
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, reload;
 
 static void on_stop(int number)
 {
     (void)number;
     stop = 1;
+}
+
+static void on_reload(int number)
+{
+    (void)number;
+    reload = 1;
 }
 
 /* It only has to end the wait of pselect(). */
@@ -125,9 +160,12 @@ static void on_child(int number)
 
 static int listen_on(const char *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    struct sockaddr_in address;
     const socklen_t size = sizeof address;
     int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)atoi(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 128) != 0)
@@ -137,24 +175,46 @@ static int listen_on(const char *port)
     return fd;
 }
 
+/* Reads key pairs and ticket keys again, for connections that begin from now on. What is bad leaves the old. */
+static void read_again(void)
+{
+    bool good = true;
+    reload = 0;
+    if (smtptls_config_reload_keypairs(settings.config) < 0) {
+        complain_about(smtptls_config_error(settings.config));
+        good = false;
+    }
+    /* The one may be good where the other is not. */
+    if (settings.ticket_keys && smtptls_config_reload_ticket_keys(settings.config) < 0) {
+        complain_about(smtptls_config_error(settings.config));
+        good = false;
+    }
+    if (good)
+        printf("reloaded\n");
+    fflush(stdout);
+}
+
 /* Accepts until it is told to stop. Signals are delivered in pselect() and nowhere else. */
 static void accept_all(int listener)
 {
     static pid_t children[MOST_CONNECTIONS];
     sigset_t caught, before;
     static struct sigaction action;
-    struct sockaddr_in address = {0};
+    struct sockaddr_in address;
     socklen_t size = sizeof address;
     int count = 0;
 
     sigemptyset(&caught);
     sigaddset(&caught, SIGTERM);
     sigaddset(&caught, SIGINT);
+    sigaddset(&caught, SIGHUP);
     sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &before);
     action.sa_handler = on_child;
     sigemptyset(&action.sa_mask);
     sigaction(SIGCHLD, &action, NULL);
+    action.sa_handler = on_reload;
+    sigaction(SIGHUP, &action, NULL);
     action.sa_handler = on_stop;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
@@ -169,6 +229,8 @@ static void accept_all(int listener)
         if (count < MOST_CONNECTIONS)
             FD_SET(listener, &ready);
         int result = pselect(listener + 1, &ready, NULL, NULL, NULL, &before);
+        if (reload)
+            read_again();
         for (pid_t ended; (ended = waitpid(-1, NULL, WNOHANG)) > 0;)
             for (int i = 0; i < count; i++)
                 if (children[i] == ended)
@@ -182,12 +244,13 @@ static void accept_all(int listener)
             action.sa_handler = SIG_DFL;
             sigaction(SIGTERM, &action, NULL);
             sigaction(SIGINT, &action, NULL);
+            action.sa_handler = SIG_IGN; /* what a child has read it keeps */
+            sigaction(SIGHUP, &action, NULL);
             sigprocmask(SIG_SETMASK, &before, NULL);
             close(listener);
             wire_prepare(fd);
             converse(fd);
-            smtptls_policy_free(policy);
-            smtptls_config_free(config);
+            free_settings(&settings);
             _exit(0);
         }
         if (child > 0)
@@ -200,61 +263,13 @@ static void accept_all(int listener)
         waitpid(children[i], NULL, 0);
 }
 
-static int usage(const char *wrong, const char *what)
-{
-    fprintf(stderr,
-            "serve: %s %s\nusage: serve --cert FILE --key FILE [--port N] [--require-tls] [--store DIR] [--lmtp]"
-            " [--timeout S]\n",
-            wrong, what);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
-    const char *cert = NULL, *key = NULL, *port = "0", *timeout = "30";
-    struct {
-        const char *flag, **value;
-    } flags[] = {
-        {"--cert", &cert}, {"--key", &key}, {"--port", &port}, {"--store", &server.store}, {"--timeout", &timeout},
-    };
-    const size_t count = sizeof flags / sizeof *flags;
-    int level = SMTPTLS_LEVEL_MAY;
-    for (int i = 1; i < argc; i++) {
-        size_t n = 0;
-        while (n < count && strcmp(argv[i], flags[n].flag) != 0)
-            n++;
-        if (strcmp(argv[i], "--lmtp") == 0)
-            server.protocol = SMTPTLS_PROTOCOL_LMTP;
-        else if (strcmp(argv[i], "--require-tls") == 0)
-            level = SMTPTLS_LEVEL_ENCRYPT;
-        else if (n == count)
-            return usage("there is no flag", argv[i]);
-        else if (i + 1 == argc)
-            return usage("a value must follow", argv[i]);
-        else
-            *flags[n].value = argv[++i];
-    }
-    if (!cert || !key)
-        return usage("missing:", cert ? "--key" : "--cert");
-    if (!*port || strspn(port, "0123456789") != strlen(port) || atol(port) > 65535)
-        return usage("no port:", port);
-    if ((server.timeout = milliseconds(timeout)) == 0)
-        return usage("no number of seconds:", timeout);
-    strcpy(server.hostname, "localhost");
-    gethostname(server.hostname, sizeof server.hostname - 1);
-
-    config = smtptls_config_new();
-    policy = smtptls_policy_new(level);
-    smtptls_config_set_hostname(config, server.hostname);
-    smtptls_config_add_keypair_file(config, cert, key);
-    int code = smtptls_config_freeze(config), listener = -1;
-    if (code < 0)
-        complain_about(smtptls_config_error(config));
-    else if ((listener = listen_on(port)) >= 0)
+    int wrong = read_settings(argc, argv, &settings), listener = -1;
+    if (wrong == 0 && make_config(&settings) == SMTPTLS_OK && (listener = listen_on(settings.port)) >= 0) {
         accept_all(listener);
-    if (listener >= 0)
         close(listener);
-    smtptls_policy_free(policy);
-    smtptls_config_free(config);
-    return listener >= 0 ? 0 : 1;
+    }
+    free_settings(&settings);
+    return wrong ? wrong : listener >= 0 ? 0 : 1;
 }

@@ -1,21 +1,14 @@
 /* A server's half of SMTP (RFC 5321) and LMTP (RFC 2033); see server.h. */
 
-#include "server.h"
+#include "message.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#define SIZE (32u << 20)
 #define MOST_RECIPIENTS 1000
 
 #define SYNTAX "501 5.5.4 Syntax error in parameters"
@@ -81,140 +74,28 @@ static int receive(struct dialogue *dialogue)
     return count ? count : broken(&dialogue->wire, SMTPTLS_ERR_EOF, "the client closed the connection without QUIT");
 }
 
-/* -- the text behind DATA -------------------------------------------------------------------------------------- */
-
-enum at { LINE_START, DOT, DOT_CR, MIDDLE, CR };
-
-struct text {
-    enum at at;
-    bool bare;    /* a CR or LF stood alone in it */
-    bool failed;  /* out of memory */
-    size_t size;  /* as RFC 1870 counts it: with CRLF */
-    char *bytes;  /* with LF at the end of lines */
-    size_t used, room;
-};
-
-static void push(struct text *text, char byte)
-{
-    text->size += byte == '\n' ? 2 : 1;
-    if (text->bare || text->failed || text->size > SIZE)
-        return; /* it will not be stored, so it need not be kept */
-    if (text->used == text->room) {
-        text->room = text->room ? 2 * text->room : 4096;
-        char *larger = (char *)realloc(text->bytes, text->room);
-        if (!larger) {
-            text->failed = true;
-            return;
-        }
-        text->bytes = larger;
-    }
-    text->bytes[text->used++] = byte;
-}
-
-/* Takes bytes as they come. Only CRLF, dot, CRLF is the end (RFC 5321 section 4.1.1.4): 1 behind it, else 0. */
-static bool take(struct text *text, char byte)
-{
-    if (text->at == DOT_CR && byte == '\n')
-        return true;
-    if (text->at == CR && byte == '\n') {
-        push(text, byte);
-        text->at = LINE_START;
-    } else if (text->at == LINE_START && byte == '.') {
-        text->at = DOT;
-    } else if (text->at == DOT && byte == '\r') {
-        text->at = DOT_CR;
-    } else {
-        /* An LF without CR before it, or a CR without LF behind it. Other software might see an end there, and a
-         * second message behind it (SMTP smuggling); RFC 5321 section 2.3.8 forbids both. */
-        text->bare |= byte == '\n' || text->at == CR || text->at == DOT_CR;
-        if (byte != '\r')
-            push(text, byte);
-        text->at = byte == '\r' ? CR : MIDDLE;
-    }
-    return false;
-}
-
-/* RFC 5321 section 4.4, the keywords of RFC 3848, and the `tls` clause of RFC 8314 section 4.3. */
-static void print_received(const struct dialogue *dialogue, FILE *file)
-{
-    const struct smtptls_info *info = smtptls_session_info(dialogue->wire.tls);
-    const char *with = dialogue->server->protocol == SMTPTLS_PROTOCOL_LMTP ? (info ? "LMTPS" : "LMTP")
-                       : !dialogue->extended                               ? "SMTP" /* inside TLS too */
-                       : info                                              ? "ESMTPS"
-                                                                           : "ESMTP";
-    char address[INET_ADDRSTRLEN] = "unknown", date[64];
-    struct sockaddr_in peer;
-    socklen_t size = sizeof peer;
-    time_t seconds = time(NULL);
-    struct tm civil;
-    if (getpeername(dialogue->wire.fd, (struct sockaddr *)&peer, &size) == 0)
-        inet_ntop(AF_INET, &peer.sin_addr, address, sizeof address);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime_r(&seconds, &civil));
-    fprintf(file, "Received: from %s ([%s]) by %s with %s%s%s; %s\n", dialogue->hello, address,
-            dialogue->server->hostname, with, info ? " " : "", info ? smtptls_info_received_clause(info) : "", date);
-}
-
-static bool write_file(const struct dialogue *dialogue, const char *name, const struct text *text)
-{
-    FILE *file = fopen(name, "wx");
-    if (!file)
-        return false;
-    print_received(dialogue, file);
-    if (text->used > 0)
-        fwrite(text->bytes, 1, text->used, file);
-    bool good = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
-    return fclose(file) == 0 && good;
-}
-
-/* Stores a message: whole as soon as it is there, and nothing is left half done when a signal comes. */
-static bool store(const struct dialogue *dialogue, const struct text *text)
-{
-    static unsigned count;
-    char draft[4096], message[4096];
-    struct timespec time;
-    sigset_t ending, before;
-    const char *directory = dialogue->server->store;
-    if (!directory)
-        return true;
-    clock_gettime(CLOCK_REALTIME, &time);
-    int length = snprintf(draft, sizeof draft, "%s/%lld%09ld.%ld.%u.tmp", directory, (long long)time.tv_sec,
-                          time.tv_nsec, (long)getpid(), count++);
-    if (length < 0 || (size_t)length >= sizeof draft)
-        return false;
-    strcpy(message, draft);
-    strcpy(message + length - 3, "eml");
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    sigprocmask(SIG_BLOCK, &ending, &before);
-    bool stored = write_file(dialogue, draft, text) && rename(draft, message) == 0;
-    if (!stored)
-        remove(draft);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return stored;
-}
-
 /* DATA and the text behind it. In LMTP each recipient has a reply (RFC 2033 section 4.2). */
 static int data(struct dialogue *dialogue)
 {
     struct wire *wire = &dialogue->wire;
-    struct text text = {.at = LINE_START};
+    struct text text;
+    memset(&text, 0, sizeof text); /* at LINE_START */
     int code = dialogue_say(dialogue, "354 End data with <CR><LF>.<CR><LF>");
     for (bool end = false; code >= 0 && !end;) {
         size_t used = 0;
         while (used < wire->have && !end)
-            end = take(&text, wire->in[used++]);
+            end = text_take(&text, wire->in[used++]);
         wire_drop(wire, used);
         wire->by = now() + dialogue->server->timeout;
         if (!end)
             code = receive(dialogue);
     }
-    const char *reply = text.bare            ? "550 5.6.11 CR and LF must come together"
-                        : text.size > SIZE   ? "552 5.3.4 Message too large"
-                        : text.failed        ? "452 4.3.1 Out of memory"
-                        : code < 0           ? ""
-                        : store(dialogue, &text) ? "250 2.0.0 OK: stored"
-                                             : "451 4.3.0 Cannot store the message";
+    const char *reply = text.bare                      ? "550 5.6.11 CR and LF must come together"
+                        : text.size > MESSAGE_SIZE     ? "552 5.3.4 Message too large"
+                        : text.failed                  ? "452 4.3.1 Out of memory"
+                        : code < 0                     ? ""
+                        : text_store(dialogue, &text)  ? "250 2.0.0 OK: stored"
+                                                       : "451 4.3.0 Cannot store the message";
     free(text.bytes);
     int replies = dialogue->server->protocol == SMTPTLS_PROTOCOL_LMTP ? dialogue->recipients : 1;
     while (code >= 0 && replies-- > 0)
@@ -301,7 +182,7 @@ static const char *mail(struct dialogue *dialogue, char *text)
             if (!word[5] || strspn(word + 5, "0123456789") != strlen(word + 5))
                 return SYNTAX;
             errno = 0;
-            if (strtoul(word + 5, NULL, 10) > SIZE || errno)
+            if (strtoul(word + 5, NULL, 10) > MESSAGE_SIZE || errno)
                 return "552 5.3.4 Message too large";
         } else if (strncasecmp(word, "BODY=", 5) == 0) {
             if (strcasecmp(word + 5, "7BIT") != 0 && strcasecmp(word + 5, "8BITMIME") != 0)
@@ -344,10 +225,23 @@ static const char *hello(struct dialogue *dialogue)
     int length = snprintf(reply, sizeof reply, "250-%s\r\n250-PIPELINING\r\n", server->hostname);
     for (const char *const *line = dialogue_extensions; *line; line++)
         length += snprintf(reply + length, sizeof reply - (size_t)length, "250-%s\r\n", *line);
-    /* RFC 3207 section 4.2: STARTTLS is not offered inside TLS. */
+    /* RFC 3207 section 4.2: STARTTLS is not offered inside TLS; nor where it cannot be had. */
     snprintf(reply + length, sizeof reply - (size_t)length, "%s250 ENHANCEDSTATUSCODES",
-             dialogue->wire.tls ? "" : "250-STARTTLS\r\n");
+             dialogue->wire.tls || server->not_now ? "" : "250-STARTTLS\r\n");
     return reply;
+}
+
+/* Whether a command has to wait for TLS: all but these, where it is required (RFC 3207 section 4). The last three are
+ * exempt by --exempt-more, without which there is no dialogue in clear on such a server. */
+static bool wants_tls(const struct dialogue *dialogue, const char *verb, size_t length)
+{
+    static const char *const exempt[] = {"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT", "HELO", "HELP", "XCLIENT"};
+    if (!dialogue->server->required || dialogue->wire.tls)
+        return false;
+    for (size_t n = 0; n < sizeof exempt / sizeof *exempt; n++)
+        if (length == strlen(exempt[n]) && strncasecmp(verb, exempt[n], length) == 0)
+            return false;
+    return true;
 }
 
 int dialogue_run(struct dialogue *dialogue)
@@ -364,6 +258,8 @@ int dialogue_run(struct dialogue *dialogue)
 #define IS(name) (length == strlen(name) && strncasecmp(verb, name, length) == 0)
         if (code == 0)
             reply = "500 5.5.2 Line too long or malformed";
+        else if (wants_tls(dialogue, verb, length))
+            reply = "530 5.7.0 Must issue a STARTTLS command first";
         else if (lmtp ? IS("LHLO") : IS("EHLO") || IS("HELO"))
             reply = hello(dialogue);
         else if (IS("MAIL"))
@@ -386,7 +282,7 @@ int dialogue_run(struct dialogue *dialogue)
             reply = "214 2.0.0 See RFC 5321";
         else if (IS("VRFY")) /* RFC 5321 section 7.3: neither yes nor no */
             reply = *text ? "252 2.1.5 Send some mail, I will try my best" : SYNTAX;
-        else if (IS("EXPN") || IS("AUTH"))
+        else if (IS("EXPN") || IS("AUTH") || IS("XCLIENT"))
             reply = "502 5.5.1 Command not implemented";
         else if (IS("QUIT")) {
             code = dialogue_say(dialogue, "221 2.0.0 Bye");

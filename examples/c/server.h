@@ -10,7 +10,12 @@ struct server {
     char hostname[256];
     const char *store; /* a directory, or NULL: messages are taken and dropped */
     int protocol;
-    uint32_t timeout; /* milliseconds of silence */
+    uint32_t timeout;     /* milliseconds of silence */
+    const char *greeting; /* the text behind the name, or NULL */
+    bool required;        /* TLS is */
+    bool exempt_more;     /* and HELO, HELP and XCLIENT go without */
+    bool not_now;         /* TLS cannot be had for now */
+    bool discard;         /* drop what a client sends behind STARTTLS, in place of 554 */
 };
 
 /* One connection's dialogue. */

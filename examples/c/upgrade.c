@@ -97,7 +97,10 @@ static int begin(struct wire *wire, const struct options *options, struct smtptl
 static int send_message(const struct options *options, struct smtptls_config *config,
                         struct smtptls_policy *policy, const char *message, size_t length)
 {
-    struct wire wire = {.by = now() + options->timeout, .action = SMTPTLS_ACTION_NEXT_HOST};
+    struct wire wire;
+    memset(&wire, 0, sizeof wire);
+    wire.by = now() + options->timeout;
+    wire.action = SMTPTLS_ACTION_NEXT_HOST;
     wire.fd = wire_connect(options->host, options->port, wire.by);
     if (wire.fd < 0)
         return wire.fd;

@@ -103,7 +103,7 @@ uint32_t wire_left(const struct wire *wire)
 /* Whether the descriptor got ready in time. */
 static bool ready(int fd, short events, int64_t by)
 {
-    struct pollfd polled = {.fd = fd, .events = events};
+    struct pollfd polled = {fd, events, 0};
     for (;;) {
         int64_t rest = by - now();
         int result = poll(&polled, 1, rest < 0 ? 0 : rest > 1000000 ? 1000000 : (int)rest);
@@ -148,7 +148,10 @@ static int try_address(const struct addrinfo *address, int64_t by)
 
 int wire_connect(const char *host, const char *port, int64_t by)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found;
+    struct addrinfo hints, *found;
+    memset(&hints, 0, sizeof hints);
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
     int result = getaddrinfo(host, port, &hints, &found), fd = -1, error = 0;
     if (result != 0)
         return complain(SMTPTLS_ERR_IO, SMTPTLS_ACTION_NEXT_HOST, NULL, "cannot look up %s: %s", host,

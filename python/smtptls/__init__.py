@@ -41,6 +41,7 @@ from ._errors import (
     TlsError,
     WantInput,
     WantOutput,
+    WantSignature,
 )
 from ._native import (
     Config,
@@ -48,6 +49,7 @@ from ._native import (
     KeyPair,
     Policy,
     Session,
+    SignatureRequest,
     StsPolicy,
     StsRecord,
     Tlsa,
@@ -80,6 +82,7 @@ __all__ = [
     "Protocol",
     "ProtocolError",
     "Session",
+    "SignatureRequest",
     "StarttlsUnavailable",
     "StsMode",
     "StsPolicy",
@@ -91,6 +94,7 @@ __all__ = [
     "Tlsrpt",
     "WantInput",
     "WantOutput",
+    "WantSignature",
     "__version__",
     "escape",
     "fingerprint",

@@ -47,6 +47,7 @@ class Code(IntEnum):
     REQUIRETLS = -90
     WANT_INPUT = -1
     WANT_OUTPUT = -2
+    WANT_SIGNATURE = -4
 
 class Action(IntEnum):
     """What the policy lets a program do after a failure."""

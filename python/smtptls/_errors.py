@@ -100,6 +100,10 @@ class WantOutput(Error, BlockingIOError):
     """The session does not wait, and has bytes to send to the peer first."""
 
 
+class WantSignature(Error):
+    """start wants something signed with a private key that is elsewhere: see Session.signature_request."""
+
+
 class Timeout(Error, TimeoutError):
     """The time allowed ran out."""
 
@@ -141,6 +145,7 @@ class ClosedError(TlsError, ssl.SSLEOFError):
 _CLASSES = {
     Code.WANT_INPUT: WantInput,
     Code.WANT_OUTPUT: WantOutput,
+    Code.WANT_SIGNATURE: WantSignature,
     Code.ARGUMENT: ConfigError,
     Code.FROZEN: ConfigError,
     Code.FILE: ConfigError,

@@ -30,6 +30,7 @@ __all__ = [
     "KeyPair",
     "Policy",
     "Session",
+    "SignatureRequest",
     "StsPolicy",
     "StsRecord",
     "Tlsa",
@@ -442,14 +443,15 @@ class KeyPair:
     A key pair in files, for Config, where a pair of paths says too little.
 
     chain: the path of the certificate chain in PEM.
-    key: the path of its private key in PEM; it may be the same file.
+    key: the path of its private key in PEM; it may be the same file. None for one that is elsewhere, in another
+    process or in a device: then Session.start raises WantSignature, and the program has the key sign.
     names: names to use it for besides those in the certificate: host names, and ".example.com" for any below
     that domain.
     ocsp: the path of an OCSP response in DER, which is stapled. It is read with the pair, and again with it.
     What it says, and for how long, is for clients to judge.
     """
     def __eq__(self, value: object, /) -> bool: ...
-    def __getnewargs__(self, /) -> tuple[Path, Path, tuple[str, ...], Path | None]:
+    def __getnewargs__(self, /) -> tuple[Path, Path | None, tuple[str, ...], Path | None]:
         """
         For pickle and copy.
         """
@@ -459,7 +461,7 @@ class KeyPair:
         cls,
         /,
         chain: str | PathLike[str],
-        key: str | PathLike[str],
+        key: str | PathLike[str] | None = None,
         names: SupportsGetItem[int, str] = ...,
         ocsp: str | PathLike[str] | None = None,
     ) -> KeyPair: ...
@@ -470,9 +472,9 @@ class KeyPair:
         The path of the certificate chain.
         """
     @property
-    def key(self, /) -> Path:
+    def key(self, /) -> Path | None:
         """
-        The path of the private key.
+        The path of the private key; None if it is elsewhere.
         """
     @property
     def names(self, /) -> tuple[str, ...]:
@@ -705,6 +707,13 @@ class Session:
         A server's session. Without a policy STARTTLS is offered and not required. The extensions are lines of
         the EHLO reply before TLS; PIPELINING, ENHANCEDSTATUSCODES and STARTTLS are there already.
         """
+    def set_banner(self, banner: ReadableBuffer, /) -> None:
+        """
+        For a server that starts from the handshake, as on port 465: what it says first inside TLS, such as
+        b"220 mx.example.com ESMTP\\r\\n". It leaves with the server's Finished, a round trip sooner than by
+        sendall (0.5-RTT), where the client has TLS 1.3 and is asked for no certificate; else after the
+        handshake. It goes to somebody who is not known yet. Before start.
+        """
     def set_command(self, /, line: str | ReadableBuffer) -> None:
         """
         For a server that starts from the command: the line that its program has read.
@@ -733,9 +742,20 @@ class Session:
         For a server that cannot have TLS for now: STARTTLS is not offered, and answered with 454 (RFC 3207
         section 4). Where it is required, other commands still get 530. Before start.
         """
+    def set_signature(self, signature: ReadableBuffer, /) -> None:
+        """
+        Gives the signature that start wants, as TLS has it: for ECDSA in DER. One that does not fit the
+        certificate's key raises ConfigError (KEY_MISMATCH), and may be followed by another try. Then call
+        start again; it may ask once more, if key pairs were exchanged meanwhile.
+        """
     def settimeout(self, seconds: SupportsFloat | SupportsIndex | None, /) -> None:
         """
         Sets how long a call may wait, in place of the socket's timeout: None for ever, 0 not at all.
+        """
+    @property
+    def signature_request(self, /) -> SignatureRequest | None:
+        """
+        What start wants signed, after it raised WantSignature; None if nothing.
         """
     def start(self, /, entry: Entry = ..., unread: SupportsIndex = 0) -> None:
         """
@@ -746,6 +766,41 @@ class Session:
 
         unread is how many bytes the program has read from the peer beyond what entry says, and not used. It
         must be 0: anything else was injected, and fails before a byte is sent.
+        """
+
+@final
+class SignatureRequest:
+    """
+    What is to be signed, and how, with a private key that is elsewhere: see Session.signature_request.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def algorithm(self, /) -> str:
+        """
+        The algorithm of that scheme, as OpenSSL names it: "RSA-PSS", "RSA" (PKCS #1 v1.5), "ECDSA", "ED25519".
+        """
+    @property
+    def certificate(self, /) -> bytes:
+        """
+        The certificate in DER whose key is to sign.
+        """
+    @property
+    def digest(self, /) -> str | None:
+        """
+        The digest of that scheme, "SHA256"; with RSA-PSS of its mask too, and the salt is as long as the
+        digest. None where it is part of the algorithm.
+        """
+    @property
+    def message(self, /) -> bytes:
+        """
+        What is to be signed: the message itself, which the digest is to be made of.
+        """
+    @property
+    def scheme(self, /) -> int:
+        """
+        The signature scheme, by its number in IANA's registry (RFC 8446 section 4.2.3): 0x0403.
         """
 
 @final

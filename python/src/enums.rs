@@ -12,7 +12,7 @@ use smtptls::{
     StsMode, TlsVersion, Tlsrpt,
 };
 
-use crate::errors::{self, WANT_INPUT, WANT_OUTPUT};
+use crate::errors::{self, WANT_INPUT, WANT_OUTPUT, WANT_SIGNATURE};
 
 /// The members of a Python enum: name and number.
 type Table = Vec<(String, i32)>;
@@ -82,6 +82,7 @@ fn table<T: Numbered>() -> Table {
         // The engine says these by another type, `Progress`; C and Python say them by number.
         table.push(("WANT_INPUT".to_string(), WANT_INPUT));
         table.push(("WANT_OUTPUT".to_string(), WANT_OUTPUT));
+        table.push(("WANT_SIGNATURE".to_string(), WANT_SIGNATURE));
     }
     table
 }

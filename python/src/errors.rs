@@ -10,9 +10,10 @@ use smtptls::{Action, Code, Error};
 use crate::arguments::Data;
 use crate::enums::Enum;
 
-/// Numbers that C returns where Python raises `WantInput` and `WantOutput`.
+/// Numbers that C returns where Python raises `WantInput`, `WantOutput` and `WantSignature`.
 pub const WANT_INPUT: i32 = -1;
 pub const WANT_OUTPUT: i32 = -2;
+pub const WANT_SIGNATURE: i32 = -4;
 
 /// The exception for an error of the engine.
 pub fn raised(error: &Error) -> PyErr {
@@ -51,6 +52,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 pub fn want(py: Python<'_>, code: i32, taken: usize) -> PyErr {
     let message = match code {
         WANT_INPUT => "bytes from the peer are wanted first",
+        WANT_SIGNATURE => "a signature is wanted first: see signature_request",
         _ => "bytes have to be sent to the peer first",
     };
     let exception = || {

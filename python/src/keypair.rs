@@ -16,7 +16,8 @@ use crate::results::Texts;
 /// A key pair in files, for Config, where a pair of paths says too little.
 ///
 /// chain: the path of the certificate chain in PEM.
-/// key: the path of its private key in PEM; it may be the same file.
+/// key: the path of its private key in PEM; it may be the same file. None for one that is elsewhere, in another
+/// process or in a device: then Session.start raises WantSignature, and the program has the key sign.
 /// names: names to use it for besides those in the certificate: host names, and ".example.com" for any below
 /// that domain.
 /// ocsp: the path of an OCSP response in DER, which is stapled. It is read with the pair, and again with it.
@@ -25,7 +26,7 @@ use crate::results::Texts;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct KeyPair {
     chain: PathBuf,
-    key: PathBuf,
+    key: Option<PathBuf>,
     names: Vec<String>,
     ocsp: Option<PathBuf>,
 }
@@ -33,8 +34,8 @@ pub struct KeyPair {
 #[pymethods]
 impl KeyPair {
     #[new]
-    #[pyo3(signature = (chain, key, names=vec![], ocsp=None))]
-    fn new(chain: PathBuf, key: PathBuf, names: Vec<String>, ocsp: Option<PathBuf>) -> Self {
+    #[pyo3(signature = (chain, key=None, names=vec![], ocsp=None))]
+    fn new(chain: PathBuf, key: Option<PathBuf>, names: Vec<String>, ocsp: Option<PathBuf>) -> Self {
         KeyPair { chain, key, names, ocsp }
     }
 
@@ -44,9 +45,9 @@ impl KeyPair {
         self.chain.clone()
     }
 
-    /// The path of the private key.
+    /// The path of the private key; None if it is elsewhere.
     #[getter]
-    fn key(&self) -> PathBuf {
+    fn key(&self) -> Option<PathBuf> {
         self.key.clone()
     }
 
@@ -63,15 +64,16 @@ impl KeyPair {
     }
 
     /// For pickle and copy.
-    fn __getnewargs__(&self) -> (PathBuf, PathBuf, Texts<'_>, Option<PathBuf>) {
+    fn __getnewargs__(&self) -> (PathBuf, Option<PathBuf>, Texts<'_>, Option<PathBuf>) {
         (self.chain(), self.key(), self.names(), self.ocsp())
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let text = |path: &PathBuf| PyResult::Ok(path.as_os_str().into_pyobject(py)?.repr()?.to_string());
         let names = PyTuple::new(py, &self.names)?.repr()?;
-        let ocsp = self.ocsp.as_ref().map_or(Ok("None".to_string()), text)?;
-        Ok(format!("KeyPair({}, {}, names={names}, ocsp={ocsp})", text(&self.chain)?, text(&self.key)?))
+        let maybe = |path: &Option<PathBuf>| path.as_ref().map_or(Ok("None".to_string()), text);
+        let (chain, key, ocsp) = (text(&self.chain)?, maybe(&self.key)?, maybe(&self.ocsp)?);
+        Ok(format!("KeyPair({chain}, {key}, names={names}, ocsp={ocsp})"))
     }
 }
 
@@ -92,7 +94,7 @@ impl<'py> FromPyObject<'_, 'py> for KeyPairLike {
             return Ok(KeyPairLike(pair.get().clone()));
         }
         let (chain, key) = given.extract()?;
-        Ok(KeyPairLike(KeyPair { chain, key, names: Vec::new(), ocsp: None }))
+        Ok(KeyPairLike(KeyPair { chain, key: Some(key), names: Vec::new(), ocsp: None }))
     }
 }
 
@@ -110,7 +112,10 @@ impl Pairs {
     /// Adds them, in this order: the first of all serves clients that name none or an unknown one.
     pub fn add_to(&self, config: &mut ConfigBuilder) -> Result<(), Error> {
         for KeyPairLike(pair) in &self.files {
-            config.add_keypair_file(&pair.chain, &pair.key)?;
+            match &pair.key {
+                Some(key) => config.add_keypair_file(&pair.chain, key)?,
+                None => config.add_certificate_file(&pair.chain)?,
+            };
             for name in &pair.names {
                 config.add_keypair_name(name)?;
             }

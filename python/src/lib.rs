@@ -12,6 +12,7 @@ mod keypair;
 mod policy;
 mod results;
 mod session;
+mod signature;
 mod socket;
 mod sts;
 mod tlsa;
@@ -34,6 +35,8 @@ mod _native {
     use super::policy::Policy;
     #[pymodule_export]
     use super::session::Session;
+    #[pymodule_export]
+    use super::signature::SignatureRequest;
     #[pymodule_export]
     use super::sts::{StsPolicy, StsRecord};
     #[pymodule_export]

@@ -22,6 +22,7 @@ use crate::errors::{Exception, WANT_OUTPUT, argument, raised, want};
 use crate::info::Info;
 use crate::policy::Policy;
 use crate::session::calls::bug;
+use crate::signature::SignatureRequest;
 use crate::socket::{Socket, seconds};
 
 /// As much as one call of `recv` gives: the plaintext of one TLS record.
@@ -112,6 +113,31 @@ impl Session {
     /// 4 names NOOP, EHLO, STARTTLS and QUIT. XCLIENT is the program's: start hands it over. Before start.
     fn set_exempt_more(&self, exempt: bool) -> PyResult<()> {
         self.look(|session| session.set_exempt_more(exempt))?.map_err(|error| raised(&error))
+    }
+
+    /// For a server that starts from the handshake, as on port 465: what it says first inside TLS, such as
+    /// b"220 mx.example.com ESMTP\r\n". It leaves with the server's Finished, a round trip sooner than by
+    /// sendall (0.5-RTT), where the client has TLS 1.3 and is asked for no certificate; else after the
+    /// handshake. It goes to somebody who is not known yet. Before start.
+    #[pyo3(signature = (banner, /))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn set_banner(&self, banner: Data) -> PyResult<()> {
+        self.look(|session| session.set_banner(&banner))?.map_err(|error| raised(&error))
+    }
+
+    /// What start wants signed, after it raised WantSignature; None if nothing.
+    #[getter]
+    fn signature_request(&self) -> PyResult<Option<SignatureRequest>> {
+        self.look(|session| session.signature_request().cloned().map(SignatureRequest))
+    }
+
+    /// Gives the signature that start wants, as TLS has it: for ECDSA in DER. One that does not fit the
+    /// certificate's key raises ConfigError (KEY_MISMATCH), and may be followed by another try. Then call
+    /// start again; it may ask once more, if key pairs were exchanged meanwhile.
+    #[pyo3(signature = (signature, /))]
+    #[allow(clippy::needless_pass_by_value)]
+    fn set_signature(&self, signature: Data) -> PyResult<()> {
+        self.look(|session| session.set_signature(&signature))?.map_err(|error| raised(&error))
     }
 
     /// Does what is left of the dialogue, then the TLS handshake, then the judgement.

@@ -22,10 +22,10 @@ EXAMPLES = ROOT / "examples" / "c"
 SYMBOLS = set((ROOT / "ffi" / "symbols.list").read_text().split())
 VERSION = re.findall(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
 
-# Programs of one file each; and programs that share the other files, which are C and no C++.
+# Programs of one file each; and programs that share the other files.
 SINGLE = ("poll", "fork", "alarm", "submit")
 SHARING = ("send", "serve", "upgrade")
-SHARED = ("client", "flags", "server", "wire")
+SHARED = ("client", "flags", "message", "server", "settings", "wire")
 
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 C = ["gcc", "-x", "c", *STRICT, "-Wstrict-prototypes", "-D_POSIX_C_SOURCE=200809L"]
@@ -196,6 +196,22 @@ def test_every_example_builds_in_c(name: str, link: str, tree: Tree, tmp_path: P
 @pytest.mark.parametrize("name", SINGLE)
 def test_examples_build_in_cplusplus(name: str, link: str, standard: str, tree: Tree, tmp_path: Path) -> None:
     check(tree, tree.build(name, tmp_path, standard, link), link)
+
+
+@pytest.mark.parametrize("standard", [standard for standard in COMPILERS if standard.startswith("c++")])
+def test_sharing_examples_build_in_cplusplus(standard: str, tree: Tree, tmp_path: Path) -> None:
+    """All files compiled once, and each program linked with what it shares."""
+    require_peer("g++", "g++")
+    for file in [*EXAMPLES.glob("*.c"), *EXAMPLES.glob("*.h")]:
+        shutil.copy(file, tmp_path)
+    sources = [tmp_path / f"{name}.c" for name in (*SHARED, *SHARING)]
+    words = [*COMPILERS[standard], "-Wno-missing-field-initializers", *tree.pkg_config("--cflags")]
+    subprocess.run([*words, "-c", *sources], cwd=tmp_path, check=True, timeout=300)
+    shared = [tmp_path / f"{name}.o" for name in SHARED]
+    for name in SHARING:
+        program = tmp_path / name
+        run("g++", tmp_path / f"{name}.o", *shared, *tree.pkg_config("--libs"), "-o", program)
+        check(tree, program, "shared")
 
 
 def check(tree: Tree, program: Path, link: str) -> None:

@@ -16,6 +16,9 @@ All good leaves are for mail.example.test, localhost and 127.0.0.1, with the ext
     cnonly.pem        cnonly.key      mail.example.test as common name, no subject alternative name
     srv.pem           srv.key         mail.example.test as SRV-ID only (RFC 4985)
     client.pem        client.key      extended key usage clientAuth only
+    clientexpired.pem clientexpired.key  the same, and it ended yesterday
+    clientunknown.pem clientunknown.key  the same, signed by nobody's CA
+    clientlong.pem    clientlong.key  the same as client.pem, and behind it 200 times the root CA: over 64 KiB
     weak.pem          weak.key        RSA-1024
     selfsigned.pem    selfsigned.key  self-signed, not a CA
     caleaf.pem        caleaf.key      self-signed CA certificate that serves as a leaf
@@ -86,6 +89,12 @@ class Paths:
     srv_key: Path
     client: Path
     client_key: Path
+    clientexpired: Path
+    clientexpired_key: Path
+    clientunknown: Path
+    clientunknown_key: Path
+    clientlong: Path
+    clientlong_key: Path
     weak: Path
     weak_key: Path
     selfsigned: Path
@@ -268,7 +277,22 @@ def make(folder: Path) -> Paths:
     leaf(to.cnonly, to.cnonly_key, new_key(), issuer=root, names=())
     service = x509.OtherName(SRV_NAME, b"\x16" + bytes([len(SERVICE)]) + SERVICE)
     leaf(to.srv, to.srv_key, new_key(), issuer=root, names=(service,))
-    leaf(to.client, to.client_key, new_key(), issuer=root, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
+    purpose = ExtendedKeyUsageOID.CLIENT_AUTH
+    leaf(to.client, to.client_key, new_key(), issuer=root, purpose=purpose)
+    leaf(
+        to.clientexpired,
+        to.clientexpired_key,
+        new_key(),
+        issuer=root,
+        purpose=purpose,
+        begins=-10 * DAY,
+        ends=-DAY,
+    )
+    stranger_key = new_key()
+    stranger = Issuer(issue(stranger_key, "smtptls test stranger CA", names=(), is_ca=True), stranger_key)
+    leaf(to.clientunknown, to.clientunknown_key, new_key(), issuer=stranger, purpose=purpose)
+    to.clientlong.write_bytes(to.client.read_bytes() + 200 * to.ca.read_bytes())
+    write_key(to.clientlong_key, to.client_key.read_bytes())
     leaf(to.selfsigned, to.selfsigned_key, new_key())
     leaf(to.caleaf, to.caleaf_key, new_key(), is_ca=True)
 

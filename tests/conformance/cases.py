@@ -35,11 +35,13 @@ Keys of a client case (client_cases/*.toml), a run of `send` and `upgrade`:
 
 Keys of a server case (server_cases/*.toml), a run of `serve`:
 
-    flags       a list of require-tls, lmtp
+    flags       a list of further flags as they stand, but for what flags.py makes of <angle brackets>
+    pair        false: no --cert and --key, as with --chain
     timeout     seconds for --timeout
     messages    how many messages are stored in the end; default 0; "any": that is not what the case is about
     stored_has  a list of texts in the last stored message; stored_lacks: texts that it does not have
-    output      a list of texts in what `serve` prints
+    greeting    the text behind the server's name in its greeting; left out: any
+    output      a list of texts that lines of `serve` begin with; output_lacks: texts that none begins with
     error       the code of the line `error: ` that it prints, without SMTPTLS_; default: none is asked for
 """
 
@@ -117,11 +119,14 @@ class ServerCase(Case):
     """One run of `serve` with a script as its client."""
 
     flags: list[str] = field(default_factory=list)
+    pair: bool = True
     timeout: float = 10
     messages: int | str = 0
     stored_has: list[str] = field(default_factory=list)
     stored_lacks: list[str] = field(default_factory=list)
+    greeting: str | None = None
     output: list[str] = field(default_factory=list)
+    output_lacks: list[str] = field(default_factory=list)
     error: str | None = None
 
 

@@ -7,6 +7,7 @@
     <colons ...>            any of these as Postfix writes it: upper case, a colon between the octets
     <path NAME>             the path of NAME in the folder of the PKI
     <file TEXT>             the path of a file with this text, backslash escapes as in scripts
+    <join NAME NAME ...>    the path of a file that has these files of the PKI, one behind the other
 
 So a TLSA record is "3 1 1 <sha256 key leaf>" and a fingerprint "sha256:<sha256 leaf>". Everything is made
 with hashlib and cryptography, and nothing with the library under test.
@@ -35,9 +36,10 @@ def flags(texts: list[str], pki: Paths, scratch: Path) -> list[str]:
 def made(what: str, of: str, pki: Paths, scratch: Path) -> str:
     if what == "path":
         return str(pki.folder / of)
-    if what == "file":  # one for each run, since runs go on at the same time
+    if what in ("file", "join"):  # one for each run, since runs go on at the same time
+        joined = b"".join((pki.folder / name).read_bytes() for name in of.split()) if what == "join" else None
         with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
-            file.write(unescape(of))
+            file.write(unescape(of) if joined is None else joined)
         return file.name
     if what == "colons":
         kind, _, rest = of.partition(" ")

@@ -14,8 +14,10 @@ import warnings
 from typing import Self
 
 from ca.ca import Paths
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from script import Step, show, unescape
-from wire import STEP_LIMIT, Ended, Wire, handshake_types
+from wire import STEP_LIMIT, Ended, Wire, authorities, handshake_messages
 
 FLOOD_LIMIT = 256 << 20  # octets: who swallows so much of one reply has no bound
 CERTIFICATE_REQUEST = 13  # RFC 5246 section 7.4.4
@@ -90,6 +92,8 @@ class Player:
             self._until_broken(step, wire)
         elif verb == "bytewise":
             wire.bytewise = True
+        elif verb == "records":
+            wire.record_size = int(text)
         elif verb == "beneath:":
             wire.send_beneath(step.data)
         elif verb == "hello":
@@ -189,17 +193,40 @@ class Player:
             raise Mismatch(f"handshake failed: {error}; it sent {show(bytes(wire.clear[-100:]))}") from error
         if must_fail:
             raise Mismatch("the handshake succeeded")
-        if "cert" in options and CERTIFICATE_REQUEST in handshake_types(bytes(wire.shaken)):
+        self._check(options, wire)
+
+    def _check(self, options: dict[str, str], wire: Wire) -> None:
+        """What the handshake must have come to; see script.py."""
+        tls = wire.tls
+        assert tls is not None
+        shown = tls.getpeercert(binary_form=True)
+        asked = handshake_messages(bytes(wire.shaken), CERTIFICATE_REQUEST)
+        if "cert" in options and asked:
             raise Mismatch("it asks for a client certificate")
-        if "asks" in options and wire.tls and wire.tls.getpeercert(binary_form=True):
+        if "shows" in options and tls.version() == "TLSv1.2" and not asked:
+            raise Mismatch("it asks for no client certificate")
+        if "asks" in options and shown:
             raise Mismatch("it shows a client certificate")
+        if "sees" in options and shown != self._certificate(options["sees"]).public_bytes(Encoding.DER):
+            raise Mismatch("it shows another certificate")
+        if "agreed" in options and (tls.selected_alpn_protocol() or "none") != options["agreed"]:
+            raise Mismatch(f"the application protocol is {tls.selected_alpn_protocol()}")
+        if "named" in options:
+            wanted = options["named"]
+            names = [] if wanted == "none" else [self._certificate(wanted).subject.public_bytes()]
+            if [authorities(one) for one in asked] != [names]:
+                raise Mismatch(f"it asks for certificates of {[authorities(one) for one in asked]}")
+
+    def _certificate(self, name: str) -> x509.Certificate:
+        """The first certificate of a file of the PKI."""
+        return x509.load_pem_x509_certificates((self.pki.folder / f"{name}.pem").read_bytes())[0]
 
     def _set(self, context: ssl.SSLContext, options: dict[str, str]) -> None:
         """What else the handshake is to have; see script.py."""
         if "alpn" in options:
-            context.set_alpn_protocols([options["alpn"]])
-        if "cert" in options:
-            chain = self.pki.folder / f"{options['cert']}.pem"
+            context.set_alpn_protocols(options["alpn"].split(","))
+        if (own := options.get("cert", options.get("shows", "none"))) != "none":
+            chain = self.pki.folder / f"{own}.pem"
             context.load_cert_chain(chain, chain.with_suffix(".key"))
         if "asks" in options:
             context.load_verify_locations(self.pki.folder / f"{options['asks']}.pem")

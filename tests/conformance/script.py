@@ -16,14 +16,19 @@ expects those of the other.
     dribble: TEXT        send octet by octet, with pauses, until the other side gives up
     flood: TEXT          send over and over until the other side gives up
     bytewise             from here on each octet goes in a segment of its own
+    records N            the ClientHello goes in TLS records of N octets each
     beneath: TEXT        in TLS: put these octets on the wire below TLS
     hello                wait for a ClientHello
     alert N              answer a ClientHello with this fatal alert
     tls CERT [VERSION]   handshake with this certificate of the test PKI; as a client just `tls [VERSION]`.
-                         More words behind that: `alpn=ID`, the peer speaks this application protocol. As a
-                         client: `sni=NAME`, it asks for this server; `cert=CERT`, it has this certificate,
-                         and must not be asked for it (which is seen in TLS 1.2 only). As a server: `asks=CA`,
-                         it asks for a certificate of this CA, and none must come
+                         More words behind that: `alpn=ID,ID`, the peer speaks these application protocols,
+                         and `agreed=ID`, this one must come of it, or `agreed=none`.
+                         As a client: `sni=NAME`, it asks for this server; `sees=CERT`, the server must show
+                         this certificate; `cert=CERT`, it has this one, and must not be asked for it;
+                         `shows=CERT`, it must be asked and has this one, or `shows=none`; `named=CA`, it must
+                         be asked for one of this CA, or `named=none`, of any. Whether it is asked is seen in
+                         TLS 1.2 only.
+                         As a server: `asks=CA`, it asks for a certificate of this CA, and none must come
     tls-fails ...        the same, and the handshake must not succeed
     message              expect a message up to its final dot
     has WORD             the last EHLO reply lists this keyword; `lacks WORD`: it does not
@@ -47,7 +52,19 @@ import re
 from dataclasses import dataclass
 
 WITH_TEXT = {"S:", "C:", "S=", "raw:", "cut:", "dribble:", "flood:", "beneath:"}
-WITH_WORDS = {"alert", "tls", "tls-fails", "has", "lacks", "quiet", "pause", "closed", "line", "fill"}
+WITH_WORDS = {
+    "alert",
+    "tls",
+    "tls-fails",
+    "has",
+    "lacks",
+    "quiet",
+    "pause",
+    "closed",
+    "line",
+    "fill",
+    "records",
+}
 ALONE = {
     "bytewise",
     "hello",

@@ -1,4 +1,8 @@
-"""SEC-1, at every boundary: commands behind STARTTLS are answered neither in clear nor inside TLS."""
+"""SEC-1, at every boundary: commands behind STARTTLS are answered neither in clear nor inside TLS.
+
+Also where they are dropped (--discard) and no error: what had come with STARTTLS is gone then, and what comes
+behind the 220 still is text in the place of a ClientHello (SEC-2).
+"""
 
 from __future__ import annotations
 
@@ -68,3 +72,17 @@ def test_starttls_and_more_cut_anywhere(language: str, required: bool, pki: Path
     errors = [line for line in serve.stderr if line.startswith("error: ")]
     assert len(errors) == len(WHOLE), errors
     assert all("SMTPTLS_ERR_PLAINTEXT_INJECTED" in line for line in errors), errors
+
+
+@pytest.mark.parametrize("required", [False, True], ids=["offered", "required"])
+def test_discarded_cut_anywhere(language: str, required: bool, pki: Paths, tmp_path: Path) -> None:
+    with (
+        Serve(language, pki, tmp_path, require_tls=required, timeout=10, flags=["--discard"]) as serve,
+        ThreadPoolExecutor(len(WHOLE)) as pool,
+    ):
+        came = list(pool.map(lambda cut: attack(serve.port, cut), range(len(WHOLE))))
+    # The first of them end STARTTLS and have all of RSET in one segment.
+    early, late = len(STARTTLS), len(INJECTED)
+    assert came == ["lets TLS begin, where it says b''"] * early + ["refused"] * late, dict(enumerate(came))
+    injected = [line for line in serve.stderr if "SMTPTLS_ERR_PLAINTEXT_INJECTED" in line]
+    assert len(injected) == late, serve.stderr

@@ -14,6 +14,7 @@ import pytest
 from ca.ca import Paths
 from cases import ServerCase, server_cases
 from conftest import LANGUAGES, Serve
+from flags import flags
 from harness import Pool, selected
 from peer import Player, play_client
 from script import show, unescape
@@ -39,10 +40,10 @@ class ServerRun:
         )
 
 
-def run_server(case: ServerCase, language: str, pki: Paths, store: Path) -> ServerRun:
+def run_server(case: ServerCase, language: str, pki: Paths, store: Path, scratch: Path) -> ServerRun:
     """One `serve` of its own for each case, so that all it says and stores belongs to the case."""
-    required, lmtp = "require-tls" in case.flags, "lmtp" in case.flags
-    with Serve(language, pki, store, timeout=case.timeout, require_tls=required, lmtp=lmtp) as serve:
+    further = flags(case.flags, pki, scratch)
+    with Serve(language, pki, store, timeout=case.timeout, pair=case.pair, flags=further) as serve:
         player = play_client(case.steps, pki, serve.port)
         if player.done:
             for text in case.output:
@@ -59,11 +60,12 @@ def run_server(case: ServerCase, language: str, pki: Paths, store: Path) -> Serv
 def runs(
     request: pytest.FixtureRequest, pki: Paths, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pool[Key, ServerRun]]:
-    stores = tmp_path_factory.mktemp("server")
+    stores, scratch = tmp_path_factory.mktemp("server"), tmp_path_factory.mktemp("files")
 
     def work(key: Key) -> ServerRun:
         name, language = key
-        return run_server(CASES[name], language, pki, stores / f"{list(CASES).index(name)}-{language}")
+        store = stores / f"{list(CASES).index(name)}-{language}"
+        return run_server(CASES[name], language, pki, store, scratch)
 
     pool: Pool[Key, ServerRun] = Pool(work)
     pool.start(selected(request, "name", "language"))
@@ -78,6 +80,10 @@ def test_case(runs: Pool[Key, ServerRun], name: str, language: str) -> None:
     assert run.player.done, f"{run.player.failure} {run}"
     for text in case.output:
         assert any(line.startswith(text) for line in run.lines), f"no line {text!r} {run}"
+    for text in case.output_lacks:
+        assert not any(line.startswith(text) for line in run.lines), f"a line {text!r} {run}"
+    if case.greeting is not None:
+        assert run.player.replies[0][0].split(b" ", 2)[2] == case.greeting.encode(), f"{run}"
     check_errors(case, run)
     check_stored(case, run)
     check_enhanced_codes(run)

@@ -24,8 +24,8 @@ class Ended(Exception):
         self.how = how
 
 
-def handshake_types(data: bytes) -> list[int]:
-    """The types of the handshake messages that went in clear (RFC 5246 sections 6.2.1 and 7.4)."""
+def handshake_messages(data: bytes, kind: int) -> list[bytes]:
+    """The handshake messages of a type that went in clear, without their heads (RFC 5246 section 7.4)."""
     messages = b""
     while data[:1] == b"\x16":
         end = 5 + int.from_bytes(data[3:5], "big")
@@ -33,9 +33,35 @@ def handshake_types(data: bytes) -> list[int]:
         data = data[end:]
     found = []
     while messages:
-        found.append(messages[0])
-        messages = messages[4 + int.from_bytes(messages[1:4], "big") :]
+        end = 4 + int.from_bytes(messages[1:4], "big")
+        if messages[0] == kind:
+            found.append(messages[4:end])
+        messages = messages[end:]
     return found
+
+
+def authorities(request: bytes) -> list[bytes]:
+    """The names in a CertificateRequest of TLS 1.2, in DER (RFC 5246 section 7.4.4)."""
+    rest = request[1 + request[0] :]  # behind the types of certificates
+    rest = rest[2 + int.from_bytes(rest[:2], "big") + 2 :]  # and the algorithms of signatures
+    found = []
+    while rest:
+        end = 2 + int.from_bytes(rest[:2], "big")
+        found.append(rest[2:end])
+        rest = rest[end:]
+    return found
+
+
+def in_records(data: bytes, size: int) -> bytes:
+    """Handshake records cut in smaller ones, which RFC 8446 section 5.1 allows."""
+    cut = b""
+    while data:
+        end = 5 + int.from_bytes(data[3:5], "big")
+        body = data[5:end]
+        parts = [body[at : at + size] for at in range(0, len(body), size)]
+        cut += b"".join(data[:3] + len(part).to_bytes(2, "big") + part for part in parts)
+        data = data[end:]
+    return cut
 
 
 class Wire:
@@ -50,6 +76,7 @@ class Wire:
         self.ended: str | None = None
         self.tls: ssl.SSLObject | None = None
         self.bytewise = False  # each octet in a TCP segment of its own
+        self.record_size = 0  # the most octets in a record of the ClientHello; 0 leaves it as it is
         self._pending = bytearray()  # received, recorded, not used yet
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 
@@ -80,6 +107,8 @@ class Wire:
 
     def _flush(self) -> None:
         if data := self._outgoing.read():
+            if self.record_size:
+                data, self.record_size = in_records(data, self.record_size), 0
             self.send_beneath(data)
 
     # -- in -------------------------------------------------------------------------------------------------

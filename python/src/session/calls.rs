@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use smtptls::{Code, Error, Limit, Progress, Stream};
 
 use super::Session;
-use crate::errors::{WANT_INPUT, WANT_OUTPUT, misuse, raised, want};
+use crate::errors::{WANT_INPUT, WANT_OUTPUT, WANT_SIGNATURE, misuse, raised, want};
 use crate::socket::{Raised, Socket};
 
 impl Session {
@@ -92,8 +92,7 @@ impl Session {
             Progress::WantOutput => Err(want(py, WANT_OUTPUT, 0)),
             // A socket of Python begins again by itself after a signal.
             Progress::WantInput | Progress::WantRetry => Err(want(py, WANT_INPUT, 0)),
-            // Only with a private key that is elsewhere, and Python makes no such key pair.
-            Progress::WantSignature => Err(bug()),
+            Progress::WantSignature => Err(want(py, WANT_SIGNATURE, 0)),
         }
     }
 
