@@ -443,8 +443,8 @@ class KeyPair:
     A key pair in files, for Config, where a pair of paths says too little.
 
     chain: the path of the certificate chain in PEM.
-    key: the path of its private key in PEM; it may be the same file. None for one that is elsewhere, in another
-    process or in a device: then Session.start raises WantSignature, and the program has the key sign.
+    key: the path of its private key in PEM; it may be the same file. None for one that is elsewhere, in
+    another process or in a device: then Session.start raises WantSignature, and the program has it sign.
     names: names to use it for besides those in the certificate: host names, and ".example.com" for any below
     that domain.
     ocsp: the path of an OCSP response in DER, which is stapled. It is read with the pair, and again with it.
@@ -779,7 +779,8 @@ class SignatureRequest:
     @property
     def algorithm(self, /) -> str:
         """
-        The algorithm of that scheme, as OpenSSL names it: "RSA-PSS", "RSA" (PKCS #1 v1.5), "ECDSA", "ED25519".
+        The algorithm of that scheme, as OpenSSL names it: "RSA-PSS", "RSA" (PKCS #1 v1.5), "ECDSA" or
+        "ED25519".
         """
     @property
     def certificate(self, /) -> bytes:

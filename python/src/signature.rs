@@ -16,7 +16,8 @@ impl SignatureRequest {
         self.0.scheme()
     }
 
-    /// The algorithm of that scheme, as OpenSSL names it: "RSA-PSS", "RSA" (PKCS #1 v1.5), "ECDSA", "ED25519".
+    /// The algorithm of that scheme, as OpenSSL names it: "RSA-PSS", "RSA" (PKCS #1 v1.5), "ECDSA" or
+    /// "ED25519".
     #[getter]
     fn algorithm(&self) -> &'static str {
         self.0.algorithm()
