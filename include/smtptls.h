@@ -777,6 +777,12 @@ const uint8_t *smtptls_info_server_end_point(const struct smtptls_info *info,
 // "tls TLS_AES_256_GCM_SHA384 group x25519".
 const char *smtptls_info_received_clause(const struct smtptls_info *info);
 
+// On a server, for a comment of a Received header (RFC 3207 section 4.1), what
+// Postfix writes of the client's certificate: "Client CN \"mail.example.org\",
+// Issuer \"Example CA\" (verified OK)", or "(not verified)". What the client chose
+// cannot end the comment. NULL of a server, and without a certificate.
+const char *smtptls_info_received_client(const struct smtptls_info *info);
+
 // All of it as bytes, to be carried to another process, which makes an info of
 // them by smtptls_info_from_bytes(). There is no secret in them. *len is their
 // number; they live as long as the info.

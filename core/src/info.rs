@@ -166,6 +166,23 @@ impl Info {
         }
     }
 
+    /// On a server, for a comment of a Received header (RFC 3207 section 4.1), what Postfix writes of the client's
+    /// certificate: `Client CN "mail.example.org", Issuer "Example CA" (verified OK)`, or `(not verified)`. What the
+    /// client chose cannot end the comment. Nothing of a server, and without a certificate.
+    pub fn received_client(&self) -> Option<String> {
+        if self.role == Role::Client || !self.certificate_present() {
+            return None;
+        }
+        // RFC 5322 section 3.2.2: a quoted pair for what means something in a comment. Backslashes are doubled already.
+        let quoted = |name: Option<String>| {
+            let name = name.unwrap_or_default();
+            name.replace('(', "\\(").replace(')', "\\)").replace('"', "\\\"")
+        };
+        let verified = if self.trusted() { "verified OK" } else { "not verified" };
+        let (name, issuer) = (quoted(self.peer_common_name()), quoted(self.peer_issuer_common_name()));
+        Some(format!("Client CN \"{name}\", Issuer \"{issuer}\" ({verified})"))
+    }
+
     /// The protocol version, `TLSv1.2` or `TLSv1.3`.
     pub fn version(&self) -> &'static str {
         match self.version {

@@ -169,3 +169,37 @@ fn resumed_clients() {
         assert_eq!(down.unwrap_err().code(), Code::CertUntrusted, "{version:?}");
     }
 }
+
+/// R3207-4.1-7: what a Received header may say of the client, in Postfix's words; a name cannot end the comment.
+#[test]
+fn what_received_may_say_of_the_client() {
+    let named = |name: &str| {
+        authority().leaf_with(&["client.example.test"], |params| {
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        })
+    };
+    let server = server(ClientAuth::Ask, TlsVersion::Tls13);
+    for (leaf, expected) in [
+        (Some(named("client")), Some("Client CN \"client\", Issuer \"Test Root\" (verified OK)")),
+        (
+            Some(for_clients(&Authority::new("Stranger"))),
+            Some("Client CN \"leaf\", Issuer \"Stranger\" (not verified)"),
+        ),
+        (
+            Some(named("a\" (verified OK))\r\nX: \\(é")),
+            Some(
+                "Client CN \"a\\\" \\(verified OK\\)\\)\\r\\nX: \\\\\\(\\xc3\\xa9\", Issuer \"Test Root\" (verified OK)",
+            ),
+        ),
+        (None, None),
+    ] {
+        let client = client(leaf.as_ref());
+        let mut c = Session::client(&client, &Policy::new(Level::Verify), HOST);
+        let mut s = Session::server(&server, &Policy::new(Level::May));
+        let (up, down) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
+        (up.unwrap(), down.unwrap());
+        assert_eq!(s.info().unwrap().received_client().as_deref(), expected);
+        assert_eq!(c.info().unwrap().received_client(), None);
+    }
+}

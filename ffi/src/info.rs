@@ -42,6 +42,7 @@ enum Text {
     MatchedTlsa,
     MatchedFingerprint,
     ReceivedClause,
+    ReceivedClient,
     PeerChainPem,
     PeerSubject,
     PeerIssuer,
@@ -354,6 +355,16 @@ pub unsafe extern "C" fn smtptls_info_server_end_point(
 pub unsafe extern "C" fn smtptls_info_received_clause(info: *const smtptls_info) -> *const c_char {
     // SAFETY: the header asks for NULL or an info that is not freed.
     unsafe { text(info, Text::ReceivedClause, |info| Some(info.received_clause())) }
+}
+
+/// On a server, for a comment of a Received header (RFC 3207 section 4.1), what
+/// Postfix writes of the client's certificate: "Client CN \"mail.example.org\",
+/// Issuer \"Example CA\" (verified OK)", or "(not verified)". What the client chose
+/// cannot end the comment. NULL of a server, and without a certificate.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_info_received_client(info: *const smtptls_info) -> *const c_char {
+    // SAFETY: the header asks for NULL or an info that is not freed.
+    unsafe { text(info, Text::ReceivedClient, smtptls_core::Info::received_client) }
 }
 
 /// All of it as bytes, to be carried to another process, which makes an info of

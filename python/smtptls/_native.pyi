@@ -374,6 +374,13 @@ class Info:
         The clause for a Received header (RFC 8314 section 4.3): "tls TLS_AES_256_GCM_SHA384 group x25519".
         """
     @property
+    def received_client(self, /) -> str | None:
+        """
+        On a server, for a comment of a Received header (RFC 3207 section 4.1), what Postfix writes of the
+        client's certificate: Client CN "mail.example.org", Issuer "Example CA" (verified OK), or (not
+        verified). What the client chose cannot end the comment. None of a server, and without a certificate.
+        """
+    @property
     def resumed(self, /) -> bool:
         """
         Whether an earlier TLS session was resumed.
@@ -461,7 +468,7 @@ class KeyPair:
         cls,
         /,
         chain: str | PathLike[str],
-        key: str | PathLike[str] | None = None,
+        key: str | PathLike[str] | None,
         names: SupportsGetItem[int, str] = ...,
         ocsp: str | PathLike[str] | None = None,
     ) -> KeyPair: ...

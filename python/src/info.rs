@@ -48,6 +48,14 @@ impl Info {
         self.0.received_clause()
     }
 
+    /// On a server, for a comment of a Received header (RFC 3207 section 4.1), what Postfix writes of the
+    /// client's certificate: Client CN "mail.example.org", Issuer "Example CA" (verified OK), or (not
+    /// verified). What the client chose cannot end the comment. None of a server, and without a certificate.
+    #[getter]
+    fn received_client(&self) -> Option<String> {
+        self.0.received_client()
+    }
+
     /// The protocol version, "TLSv1.2" or "TLSv1.3".
     #[getter]
     fn version(&self) -> &'static str {

@@ -34,7 +34,7 @@ pub struct KeyPair {
 #[pymethods]
 impl KeyPair {
     #[new]
-    #[pyo3(signature = (chain, key=None, names=vec![], ocsp=None))]
+    #[pyo3(signature = (chain, key, names=vec![], ocsp=None))]
     fn new(chain: PathBuf, key: Option<PathBuf>, names: Vec<String>, ocsp: Option<PathBuf>) -> Self {
         KeyPair { chain, key, names, ocsp }
     }

@@ -85,6 +85,12 @@ def test_client_certificates(way: ClientAuth, shows: str, names: bool, pki: Any)
     sent = way is not ClientAuth.NONE and shows != "none"
     assert server.info.certificate_present == sent
     assert server.info.auth is (Auth.PKIX if sent and shows == "a good one" else Auth.NONE)
+    comment = server.info.received_client
+    if sent:
+        assert comment is not None and comment.startswith('Client CN "')
+        assert comment.endswith("(verified OK)" if shows == "a good one" else "(not verified)")
+    else:
+        assert comment is None
 
 
 def refused(client: Session, server: Session) -> smtptls.Error:
@@ -198,7 +204,6 @@ def test_a_key_pair_is_a_value() -> None:
         pair.chain = Path("/d")  # type: ignore[misc]
     wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         (("/a",), {}),
-        (("/a", None), {}),
         (("/a", "/b"), {"names": "x.test"}),
         (("/a", "/b"), {"names": [1]}),
         (("/a", "/b"), {"ocsp": 1}),

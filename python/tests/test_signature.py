@@ -39,7 +39,8 @@ def exchange(client: Session, server: Session) -> None:
 def test_a_server_whose_key_is_elsewhere(pki: Any, trusting: Config, version: str, kind: str) -> None:
     chain, key = getattr(pki, kind), getattr(pki, f"{kind}_key")
     config = Config(
-        keypairs=[KeyPair(chain)], max_version=getattr(smtptls.TlsVersion, f"TLS{version}".replace(".", "_"))
+        keypairs=[KeyPair(chain, None)],
+        max_version=getattr(smtptls.TlsVersion, f"TLS{version}".replace(".", "_")),
     )
     client, server = Session.client(trusting, Policy(), NAME), Session.server(config)
     asked, done = 0, {client: False, server: False}
@@ -82,7 +83,7 @@ def test_nothing_is_wanted(pki: Any) -> None:
 
 
 def test_a_key_pair_without_a_key(pki: Any) -> None:
-    pair = KeyPair(pki.leaf)
+    pair = KeyPair(pki.leaf, None)
     assert pair.key is None and pickle.loads(pickle.dumps(pair)) == pair
     assert f"{pair!r}".endswith("None, names=(), ocsp=None)")
     with pytest.raises(smtptls.Error) as caught:
