@@ -19,6 +19,7 @@ ALL = list(Code)
 CLASSES: dict[type[Error], tuple[type[BaseException], ...]] = {
     smtptls.WantInput: (BlockingIOError,),
     smtptls.WantOutput: (BlockingIOError,),
+    smtptls.WantSignature: (),
     smtptls.Timeout: (TimeoutError,),
     smtptls.ConfigError: (ValueError,),
     smtptls.ProtocolError: (),
