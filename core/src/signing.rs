@@ -96,7 +96,8 @@ struct Tape {
     /// How much of each has been played.
     played: (usize, usize),
     asked: Option<SignatureRequest>,
-    signature: Option<Vec<u8>>,
+    /// A question that was answered, until the handshake comes to it again.
+    answered: Option<(SignatureRequest, Vec<u8>)>,
 }
 
 impl Signing {
@@ -104,9 +105,9 @@ impl Signing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The question that a handshake has stopped at.
+    /// The question that a handshake has just stopped at.
     pub fn asked(&self) -> Option<SignatureRequest> {
-        self.tape().asked.clone()
+        self.tape().asked.take()
     }
 
     /// Takes the answer, and says whether it is one. Then the handshake can be played again.
@@ -116,7 +117,7 @@ impl Signing {
         }
         let mut tape = self.tape();
         tape.played = (0, 0);
-        tape.signature = Some(signature.to_vec());
+        tape.answered = Some((request.clone(), signature.to_vec()));
         true
     }
 }
@@ -344,9 +345,8 @@ impl Signer for Asking {
         let Some(signing) = observe::signing() else { return failed("nobody is there to sign") };
         let mut tape = signing.tape();
         // Another question than before comes of key pairs that were exchanged in between.
-        let answered = tape.asked.take().is_some_and(|asked| asked == asking);
-        match tape.signature.take().filter(|_| answered) {
-            Some(signature) => Ok(signature),
+        match tape.answered.take().filter(|(asked, _)| *asked == asking) {
+            Some((_, signature)) => Ok(signature),
             None => {
                 tape.asked = Some(asking);
                 failed("a signature is wanted")

@@ -198,7 +198,8 @@ fn what_received_may_say_of_the_client() {
         let mut c = Session::client(&client, &Policy::new(Level::Verify), HOST);
         let mut s = Session::server(&server, &Policy::new(Level::May));
         let (up, down) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
-        (up.unwrap(), down.unwrap());
+        up.unwrap();
+        down.unwrap();
         assert_eq!(s.info().unwrap().received_client().as_deref(), expected);
         assert_eq!(c.info().unwrap().received_client(), None);
     }

@@ -135,7 +135,7 @@ fn a_server_whose_key_is_elsewhere() {
 #[test]
 fn a_hello_retry_request_is_said_once() {
     let leaf = authority().leaf(&[HOST]);
-    let config = elsewhere(&leaf, |builder| drop(builder.groups("secp384r1").unwrap()));
+    let config = elsewhere(&leaf, |builder| _ = builder.groups("secp384r1").unwrap());
     let (mut c, mut s) = (client(Level::Verify), Session::server(&config, &Policy::new(Level::May)));
     let asked = shake((&mut c, None), (&mut s, Some(&leaf)), Entry::Handshake, usize::MAX).unwrap();
     assert_eq!(asked, (0, 1));
@@ -322,4 +322,43 @@ fn certificates_that_cannot_be_used() {
     let error = Config::builder().add_certificate_file("/nonexistent/chain.pem").map(drop).unwrap_err();
     assert_eq!(error.code(), Code::File);
     assert!(error.message().contains("/nonexistent/chain.pem"), "{}", error.message());
+}
+
+/// A ticket that becomes good between question and answer: the handshake comes out as a resumption, and what goes wrong
+/// in it later is an error and no question.
+#[test]
+fn a_question_that_is_not_asked_again() {
+    let leaf = authority().leaf(&[HOST]);
+    let config = elsewhere(&leaf, |builder| _ = builder.ticket_keys(&[&[7; 32]]).unwrap());
+    let mut client = Config::builder();
+    client.add_roots_pem(authority().pem.as_bytes()).unwrap();
+    client.client_sessions(10);
+    let client = client.freeze().unwrap();
+    let pair = || {
+        let c = Session::client(&client, &Policy::new(Level::Verify), HOST);
+        (c, Session::server(&config, &Policy::new(Level::May)))
+    };
+    let (mut c, mut s) = pair();
+    shake((&mut c, None), (&mut s, Some(&leaf)), Entry::Handshake, usize::MAX).unwrap();
+    converse(&mut c, &mut s);
+    config.set_ticket_keys(&[&[8; 32]]).unwrap();
+
+    let (mut c, mut s) = pair();
+    let _ = c.start(Entry::Handshake, 0).unwrap();
+    give(&mut c, &mut s, usize::MAX);
+    assert_eq!(s.start(Entry::Handshake, 0), Ok(Progress::WantSignature));
+    config.set_ticket_keys(&[&[8; 32], &[7; 32]]).unwrap();
+    let request = s.signature_request().unwrap().clone();
+    s.set_signature(&sign(&leaf, &request)).unwrap();
+    assert_eq!(s.start(Entry::Handshake, 0), Ok(Progress::WantOutput));
+    // In place of Finished.
+    feed(&mut s, &[&[0x17, 3, 3, 0, 32][..], &[0; 32]].concat());
+    let error = loop {
+        take(&mut s);
+        match s.start(Entry::Handshake, 0) {
+            Ok(Progress::WantOutput) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert_eq!(error.code(), Code::Handshake);
 }

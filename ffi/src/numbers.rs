@@ -349,8 +349,8 @@ mod tests {
         for code in core::Code::ALL {
             assert!(codes.contains(&(code.name().to_string(), code.number())), "{}", code.name());
         }
-        // And OK and the three WANT codes.
-        assert_eq!(codes.len(), core::Code::ALL.len() + 4);
+        // And OK and the four WANT codes.
+        assert_eq!(codes.len(), core::Code::ALL.len() + 5);
     }
 
     #[test]
