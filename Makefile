@@ -132,6 +132,7 @@ install-man:
 # System calls, CPU and sizes, beside OpenSSL.
 bench: examples $(VENV)/installed
 	$(VENV)/bin/python tests/bench/bench.py
+	$(VENV)/bin/python tests/bench/server.py
 
 # The C tests once more, with AddressSanitizer in the library and in the programs. It takes a nightly feature of rustc,
 # and minutes to build, and so is no part of `make test`.
