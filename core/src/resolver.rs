@@ -91,6 +91,9 @@ impl ResolvesServerCert for Resolver {
         let name = hello.server_name().inspect(|name| crate::observe::server_name(name));
         name.and_then(|name| Pairs::choose(pairs.named(name), schemes))
             .or_else(|| Pairs::choose(pairs.pairs.iter(), schemes))
+            // None fits: rustls finds that out too, and says handshake_failure (RFC 8446 section 4.1.1), where it says
+            // access_denied to having no certificate at all.
+            .or_else(|| pairs.pairs.first().map(|pair| pair.certified.clone()))
             .inspect(crate::observe::own)
     }
 }

@@ -149,3 +149,20 @@ fn post_quantum_by_choice() {
     let only = with(|builder| drop(builder.groups("X25519MLKEM768").unwrap()));
     assert_eq!(meet(&small, &only).unwrap().1, "X25519MLKEM768");
 }
+
+/// RFC 5246 section 7.4.1.3, RFC 8446 section 4.1.1: a client that no key pair fits hears handshake_failure (40), and the
+/// server's error says what was missing.
+#[test]
+fn no_key_that_fits() {
+    let client = with(|builder| {
+        builder.max_version(TlsVersion::Tls12);
+        builder.ciphers("ECDHE-RSA-AES128-GCM-SHA256").unwrap();
+    });
+    let mut c = Session::client(&client, &Policy::new(Level::Encrypt), HOST);
+    let mut s = Session::server(&with(|_| {}), &Policy::new(Level::May));
+    let (up, down) = start_both(&mut c, &mut s, Entry::Handshake, usize::MAX);
+    assert_eq!(up.unwrap_err().alert(), Some(40));
+    let error = down.unwrap_err();
+    assert_eq!(error.code(), Code::Handshake);
+    assert!(error.message().contains("in common"), "{error}");
+}
