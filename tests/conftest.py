@@ -20,7 +20,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -80,6 +80,17 @@ def missing(reason: str) -> None:
     if os.environ.get("SMTPTLS_REQUIRE_PEERS") == "1":
         pytest.fail(f"{reason} (SMTPTLS_REQUIRE_PEERS=1)", pytrace=False)
     pytest.skip(reason)
+
+
+def processes(file: str) -> Iterator[tuple[int, str]]:
+    """Every process, with this file of its folder in /proc (proc(5)), but for those that end meanwhile."""
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                text = Path("/proc", entry, file).read_text()
+            except OSError:
+                continue
+            yield int(entry), text
 
 
 def wait_until(probe: Callable[[], Found | None], what: str, seconds: float = DEADLINE) -> Found:
@@ -320,13 +331,10 @@ class Serve:
     def _group(self, states: str) -> list[int]:
         """Processes of our group in one of these states (proc(5): Z is a zombie)."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state, _parent, group = entry.read_text().rpartition(")")[2].split()[:3]
-            except OSError:
-                continue  # it has ended meanwhile
+        for process, stat in processes("stat"):
+            state, _parent, group = stat.rpartition(")")[2].split()[:3]
             if int(group) == self._process.pid and state in states:
-                found.append(int(entry.parent.name))
+                found.append(process)
         return found
 
     def _kill(self) -> None:

@@ -19,7 +19,18 @@ from pathlib import Path
 import pytest
 from c.submission import PASSWORD, USER, submission
 from ca.ca import NAME, Paths
-from conftest import DEADLINE, MESSAGE, RECIPIENT, SENDER, Serve, missing, program, require_peer, wait_until
+from conftest import (
+    DEADLINE,
+    MESSAGE,
+    RECIPIENT,
+    SENDER,
+    Serve,
+    missing,
+    processes,
+    program,
+    require_peer,
+    wait_until,
+)
 
 TLS13 = "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 "
 Result = subprocess.CompletedProcess[str]
@@ -135,11 +146,10 @@ def test_poll_without_trust(pki: Paths) -> None:
 def members(group: int) -> dict[int, str]:
     """The processes of a process group, each with its state (proc(5): Z is a zombie)."""
     found = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            state, _parent, of = entry.read_text().rpartition(")")[2].split()[:3]
-            if int(of) == group:
-                found[int(entry.parent.name)] = state
+    for process, stat in processes("stat"):
+        state, _parent, of = stat.rpartition(")")[2].split()[:3]
+        if int(of) == group:
+            found[process] = state
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from ca.ca import Paths
 from cases import HERE, read
-from conftest import Serve
+from conftest import Serve, processes
 from peer import Player, play_client
 from script import parse
 from wire import STEP_LIMIT
@@ -75,10 +76,8 @@ def test_endless_command_line(language: str, inside: str, pki: Paths, tmp_path: 
 def peak_mib(group: int) -> float:
     """The most memory that any process of this process group has taken, from proc(5)."""
     found = [0]
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            if os.getpgid(int(status.parent.name)) == group:
-                found += [int(size) for size in re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())]
-        except OSError:
-            continue  # it has ended meanwhile
+    for process, status in processes("status"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if os.getpgid(process) == group:
+                found += [int(size) for size in re.findall(r"VmHWM:\s+(\d+) kB", status)]
     return max(found) / 1024
