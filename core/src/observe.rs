@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::signing::Signing;
 
-/// What the hooks were told during one call, and what they may know.
+/// What the hooks were told in the calls of a connection, and what they may know.
 #[derive(Default)]
 pub(crate) struct Observed {
     /// On a client, the server that sessions are kept for: see `resumption`.
@@ -42,17 +42,11 @@ thread_local! {
     static SLOT: RefCell<Observed> = RefCell::default();
 }
 
-/// Runs a call into rustls; what the hooks were told is added to `observed`.
+/// Runs a call into rustls; what the hooks are told goes into `observed`.
 pub(crate) fn during<R>(observed: &mut Observed, call: impl FnOnce() -> R) -> R {
-    let (server, signing) = (observed.server.clone(), observed.signing.clone());
-    SLOT.with_borrow_mut(|slot| *slot = Observed { server, signing, ..Observed::default() });
+    SLOT.set(std::mem::take(observed));
     let result = call();
-    let told = SLOT.take();
-    observed.server_name = told.server_name.or(observed.server_name.take());
-    observed.own = told.own.or(observed.own.take());
-    observed.own_scheme = told.own_scheme.or(observed.own_scheme);
-    observed.peer_scheme = told.peer_scheme.or(observed.peer_scheme);
-    observed.exporter = told.exporter.or(observed.exporter.take());
+    *observed = SLOT.take();
     result
 }
 
