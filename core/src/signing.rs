@@ -18,11 +18,11 @@ use rustls::crypto::{
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::sign::{Signer, SigningKey};
 use rustls::{NamedGroup, ProtocolVersion, SignatureAlgorithm, SignatureScheme};
-use webpki::EndEntityCert;
 use zeroize::Zeroizing;
 
 use crate::observe;
 use crate::provider::{all_groups, provider};
+use crate::verifier::{is_signed, public_key};
 use crate::x509::Key;
 
 /// What is to be signed, and how, with a private key that the library does not have.
@@ -75,13 +75,9 @@ impl SignatureRequest {
     /// Whether this is its signature. A signer's mistake is better told here than by the peer's alert.
     fn is_answered_by(&self, signature: &[u8]) -> bool {
         let certificate = CertificateDer::from(&self.certificate[..]);
-        let Ok(certificate) = EndEntityCert::try_from(&certificate) else { return false };
-        let known = provider().signature_verification_algorithms.mapping;
-        known
-            .iter()
-            .filter(|(scheme, _)| u16::from(*scheme) == self.scheme)
-            .flat_map(|(_, algorithms)| *algorithms)
-            .any(|algorithm| certificate.verify_signature(*algorithm, &self.message, signature).is_ok())
+        let Ok(key) = public_key(&certificate) else { return false };
+        let known = provider().signature_verification_algorithms;
+        is_signed(&key, SignatureScheme::from(self.scheme), &self.message, signature, &known)
     }
 }
 
@@ -273,7 +269,7 @@ impl ActiveKeyExchange for Active {
 /// The private key of a certificate, which is not here.
 #[derive(Clone, Debug)]
 pub(crate) struct Elsewhere {
-    certificate: Vec<u8>,
+    certificate: Arc<[u8]>,
     public_key: Vec<u8>,
     algorithm: SignatureAlgorithm,
     /// In the order of preference of the provider's own keys.
@@ -299,7 +295,7 @@ impl Elsewhere {
         let fits = |row: &&(&str, Option<&str>, _, _)| row.0 == key.algorithm && row.1 == key.curve;
         let (_, _, algorithm, schemes) = *SCHEMES.iter().find(fits)?;
         Some(Elsewhere {
-            certificate: certificate.to_vec(),
+            certificate: Arc::from(&certificate[..]),
             public_key: public_key.to_vec(),
             algorithm,
             schemes,
@@ -323,7 +319,7 @@ impl SigningKey for Elsewhere {
 }
 
 struct Asking {
-    certificate: Vec<u8>,
+    certificate: Arc<[u8]>,
     scheme: SignatureScheme,
 }
 
@@ -339,7 +335,7 @@ impl Signer for Asking {
         let asking = SignatureRequest {
             scheme: u16::from(self.scheme),
             message: message.to_vec(),
-            certificate: self.certificate.clone(),
+            certificate: self.certificate.to_vec(),
         };
         let failed = |what: &str| Err(rustls::Error::General(what.to_string()));
         let Some(signing) = observe::signing() else { return failed("nobody is there to sign") };

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use pki_types::{
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime,
+};
 use rsa::sha2::{Digest, Sha256, Sha384, Sha512};
 use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -36,10 +38,29 @@ impl fmt::Debug for Verifier {
 
 /// The key in the certificate, which can be had also of one that rustls' own verifier will not parse: of X.509 v1,
 /// or with dates and extensions that make no sense.
-fn public_key<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, rustls::Error> {
+pub(crate) fn public_key<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<SubjectPublicKeyInfoDer<'a>, rustls::Error> {
     Skeleton::parse(certificate)
         .map(|skeleton| SubjectPublicKeyInfoDer::from(skeleton.public_key))
         .ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
+}
+
+/// Whether the provider finds this the signature of the message. In TLS 1.2 a scheme does not fix the curve, so each of its
+/// algorithms is tried.
+pub(crate) fn is_signed(
+    public_key: &SubjectPublicKeyInfoDer<'_>,
+    scheme: SignatureScheme,
+    message: &[u8],
+    signature: &[u8],
+    known: &WebPkiSupportedAlgorithms,
+) -> bool {
+    let Ok(key) = RawPublicKeyEntity::try_from(public_key) else { return false };
+    let algorithms = known.mapping.iter().find(|(one, _)| *one == scheme).map(|(_, algorithms)| *algorithms);
+    let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+        key.verify_signature(*algorithm, message, signature).is_ok()
+    };
+    algorithms.unwrap_or_default().iter().any(fits)
 }
 
 /// The signature of an RSA key below 2048 bits, which the providers leave alone. It proves little (RFC 9325 section
@@ -167,13 +188,8 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let public_key = public_key(certificate)?;
+        let good = is_signed(&public_key, signed.scheme, message, signed.signature(), &self.algorithms);
         let bad = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
-        let Ok(key) = RawPublicKeyEntity::try_from(&public_key) else { return Err(bad) };
-        // In TLS 1.2 a scheme does not fix the curve, so each of its algorithms is tried.
-        let algorithms = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
-        let mut algorithms = algorithms.map(|(_, algorithms)| *algorithms).unwrap_or_default().iter();
-        let good =
-            algorithms.any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok());
         let result = good.then(HandshakeSignatureValid::assertion).ok_or(bad);
         or_short(result, &public_key, message, signed).inspect(|_| crate::observe::peer_scheme(signed.scheme))
     }
