@@ -27,7 +27,7 @@
 //! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `signing`, `provider`, `suites` | who we are and whom we trust |
 //! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
-//! | `tls`, `tls_failure`, `observe`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
+//! | `tls`, `tls_failure`, `observe`, `replay`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
@@ -56,6 +56,7 @@ mod path;
 mod pem;
 mod policy;
 mod provider;
+mod replay;
 mod reply;
 mod requiretls;
 mod resolver;

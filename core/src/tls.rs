@@ -26,10 +26,11 @@ use rustls::unbuffered::{
 use rustls::{ClientConfig, CommonState, HandshakeKind, ServerConfig};
 
 use crate::Code;
-use crate::buffer::{Buffer, MOST};
+use crate::buffer::Buffer;
 use crate::config::TlsVersion;
 use crate::error::Failure;
 use crate::observe::{Observed, channel_binding, during};
+use crate::replay::Replay;
 use crate::signing::{SignatureRequest, Signing};
 use crate::tls_failure::failure;
 
@@ -42,7 +43,7 @@ pub(crate) struct Tls {
     connection: Connection,
     observed: Observed,
     /// For a handshake that may stop for a signature.
-    replay: Option<Box<Replay>>,
+    replay: Option<Box<(Beginning, Replay)>>,
     /// Decrypted bytes that nobody has read, from `start` on. At most what one buffer of input comes to.
     plaintext: Vec<u8>,
     start: usize,
@@ -65,25 +66,6 @@ enum Beginning {
     Client(Arc<ClientConfig>, ServerName<'static>),
     Server(Arc<ServerConfig>),
 }
-
-/// What is needed to begin a handshake again: see `signing`.
-struct Replay {
-    beginning: Beginning,
-    signing: Arc<Signing>,
-    /// What the handshake stands at.
-    request: Option<SignatureRequest>,
-    /// It has been signed.
-    answered: bool,
-    /// All that came from the peer, as it came, and how much of it is used.
-    received: Vec<u8>,
-    used: usize,
-    /// How much has been sent, and how much of that is being said again.
-    said: usize,
-    repeated: usize,
-}
-
-/// The most that is kept of a peer's side of a handshake: its largest messages are 64 KB, and records may be small.
-const MOST_RECEIVED: usize = 4 * MOST;
 
 /// What to do once TLS can send.
 #[derive(Clone, Copy)]
@@ -141,7 +123,7 @@ impl Tls {
         let signing = signs.then(Arc::<Signing>::default);
         let mut observed = Observed { server, signing: signing.clone(), ..Observed::default() };
         let connection = beginning.connect(&mut observed)?;
-        let replay = signing.map(|signing| Box::new(Replay::new(beginning, signing)));
+        let replay = signing.map(|signing| Box::new((beginning, Replay::new(signing))));
         Ok(Tls {
             connection,
             observed,
@@ -182,9 +164,7 @@ impl Tls {
         if self.signature_request().is_some() {
             return Ok(());
         }
-        if self.replay.as_ref().is_some_and(|replay| replay.answered) {
-            self.begin_again(input)?;
-        }
+        self.begin_again(input)?;
         let handshaking = self.is_handshaking();
         while self.plaintext() == 0 && !self.peer_closed && handshaking == self.is_handshaking() {
             match self.step(input, output, Job::Nothing)? {
@@ -294,8 +274,8 @@ impl Tls {
     fn process(&mut self, input: &mut Buffer, output: &mut Vec<u8>, job: Job<'_>) -> Result<Step, Trouble> {
         let Tls { connection, observed, replay, plaintext, peer_closed, .. } = self;
         let before = output.len();
-        if let Some(replay) = replay {
-            replay.receive(input.unread())?;
+        if replay.as_mut().is_some_and(|replay| !replay.1.receive(input.unread())) {
+            return Err(Trouble::Tls(rustls::Error::General("the peer's handshake is too long".to_string())));
         }
         let bytes = input.unread_mut();
         let (discard, result) = match connection {
@@ -309,50 +289,35 @@ impl Tls {
             }
         };
         input.consume(discard);
-        if let Some(replay) = replay {
-            replay.used += discard;
-            replay.say(before, output);
+        if let Some((_, replay)) = replay.as_deref_mut() {
+            replay.went_on(discard, before, output);
         }
         result
     }
 
     /// What the handshake wants signed before it goes on.
     pub fn signature_request(&self) -> Option<&SignatureRequest> {
-        self.replay.as_ref()?.request.as_ref()
+        self.replay.as_ref()?.1.request()
     }
 
     /// Gives the signature, and says whether it is one.
     pub fn set_signature(&mut self, signature: &[u8]) -> bool {
-        let Some(replay) = &mut self.replay else { return false };
-        let fits = |request: &SignatureRequest| replay.signing.answer(request, signature);
-        replay.answered = replay.request.as_ref().is_some_and(fits);
-        if replay.answered {
-            replay.request = None;
-        }
-        replay.answered
+        self.replay.as_mut().is_some_and(|replay| replay.1.answer(signature))
     }
 
-    /// Whether rustls failed only because it wants a signature. Then all that came is for the next connection.
+    /// Whether rustls failed only because it wants a signature.
     fn stops_to_sign(&mut self, input: &mut Buffer) -> bool {
-        let Some(replay) = &mut self.replay else { return false };
-        replay.request = replay.signing.asked();
-        if replay.request.is_some() {
-            *input = Buffer::default();
-        }
-        replay.request.is_some()
+        self.replay.as_mut().is_some_and(|replay| replay.1.stops(input))
     }
 
-    /// Takes a new connection to where the old one stopped.
+    /// Once a signature is there, takes a new connection to where the old one stopped.
     fn begin_again(&mut self, input: &mut Buffer) -> Result<(), Failure> {
-        let Some(replay) = &mut self.replay else { return Ok(()) };
-        let mut received = std::mem::take(&mut replay.received);
-        received.extend_from_slice(input.unread());
-        *input = Buffer::holding(received);
-        replay.answered = false;
-        (replay.used, replay.repeated, replay.said) = (0, replay.said, 0);
-        let (server, signing) = (self.observed.server.take(), self.observed.signing.take());
-        self.observed = Observed { server, signing, ..Observed::default() };
-        self.connection = replay.beginning.connect(&mut self.observed)?;
+        let Some((beginning, replay)) = self.replay.as_deref_mut() else { return Ok(()) };
+        if replay.begins_again(input) {
+            let (server, signing) = (self.observed.server.take(), self.observed.signing.take());
+            self.observed = Observed { server, signing, ..Observed::default() };
+            self.connection = beginning.connect(&mut self.observed)?;
+        }
         Ok(())
     }
 
@@ -406,40 +371,6 @@ impl Beginning {
             }
         });
         connection.map_err(|error| failure(&error, true))
-    }
-}
-
-impl Replay {
-    fn new(beginning: Beginning, signing: Arc<Signing>) -> Replay {
-        Replay {
-            beginning,
-            signing,
-            request: None,
-            answered: false,
-            received: Vec::new(),
-            used: 0,
-            said: 0,
-            repeated: 0,
-        }
-    }
-
-    /// Keeps what is new of these bytes, before rustls decrypts them where they lie.
-    fn receive(&mut self, unread: &[u8]) -> Result<(), Trouble> {
-        let known = self.received.len() - self.used;
-        self.received.extend_from_slice(unread.get(known..).unwrap_or_default());
-        match self.received.len() > MOST_RECEIVED {
-            true => Err(Trouble::Tls(rustls::Error::General("the peer's handshake is too long".to_string()))),
-            false => Ok(()),
-        }
-    }
-
-    /// Drops what was said before, of the bytes from `before` on.
-    fn say(&mut self, before: usize, output: &mut Vec<u8>) {
-        let said = output.len() - before;
-        let again = said.min(self.repeated);
-        output.drain(before..before + again);
-        self.repeated -= again;
-        self.said += said;
     }
 }
 
