@@ -1,20 +1,6 @@
 /* What a careless program does to the C library: NULL, bad numbers, wrong order. Ends with 0 if all of it is an
  * error and nothing crashes. Run plainly and under valgrind. */
-#include <smtptls.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-static int failed;
-
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);         \
-            failed = 1;                                                        \
-        }                                                                      \
-    } while (0)
+#include "support.h"
 
 /* SEC-14: every function takes NULL for every pointer. */
 static void null_for_everything(void)

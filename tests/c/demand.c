@@ -1,26 +1,9 @@
 /* What a policy comes to, before there is a connection: TLSA records, MTA-STS, the effective level. Ends with 0 if
  * all is as the header says. Run plainly and under valgrind. */
-#include <smtptls.h>
-#include <stdio.h>
-#include <string.h>
-
-static int failed;
-
-#define CHECK(what)                                                            \
-    do {                                                                       \
-        if (!(what)) {                                                         \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);         \
-            failed = 1;                                                        \
-        }                                                                      \
-    } while (0)
+#include "support.h"
 
 #define SHA256 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define HOST "mx.example.com"
-
-static bool is(const char *text, const char *wanted)
-{
-    return text && strcmp(text, wanted) == 0;
-}
+#define MX "mx.example.com"
 
 /* 1 is usable, 0 is kept as unusable: R7671-5-1, in all three forms. */
 static void tlsa_records(void)
@@ -69,7 +52,7 @@ static void effective_levels(void)
         CHECK(smtptls_policy_set_tlsa(policy, NULL, cases[n].tlsa) == SMTPTLS_OK);
         if (cases[n].record)
             CHECK(smtptls_policy_add_tlsa_text(policy, cases[n].record) >= 0);
-        int level = smtptls_policy_effective_level(policy, HOST);
+        int level = smtptls_policy_effective_level(policy, MX);
         if (level != cases[n].comes_to)
             fprintf(stderr, "case %d: %d\n", (int)n, level);
         CHECK(level == cases[n].comes_to);
@@ -85,7 +68,7 @@ static void errors(void)
     const struct smtptls_error *error;
 
     CHECK(smtptls_policy_set_tlsa(policy, "tlsa.example.com", SMTPTLS_DNSSEC_BOGUS) == SMTPTLS_OK);
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_ERR_DNSSEC);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_ERR_DNSSEC);
     error = smtptls_policy_error(policy);
     CHECK(is(smtptls_error_enhanced_status(error), "4.7.5"));
     CHECK(smtptls_error_temporary(error));
@@ -94,15 +77,15 @@ static void errors(void)
     CHECK(is(smtptls_error_tlsrpt_name(error), "dnssec-invalid"));
     CHECK(is(smtptls_error_tlsrpt_reason(error), "dns-lookup-failed"));
     CHECK(smtptls_policy_set_tls_optional(policy, false) == SMTPTLS_OK);
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_LEVEL_MAY);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_LEVEL_MAY);
     CHECK(smtptls_policy_error(policy) == NULL);
     smtptls_policy_free(policy);
 
     policy = smtptls_policy_new(SMTPTLS_LEVEL_SECURE);
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_ERR_ARGUMENT);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_ERR_ARGUMENT);
     CHECK(smtptls_error_tlsrpt_reason(smtptls_policy_error(policy)) == NULL);
     CHECK(smtptls_policy_set_tls_optional(policy, true) == SMTPTLS_OK);
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_LEVEL_MAY);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_LEVEL_MAY);
     smtptls_policy_free(policy);
 }
 
@@ -124,7 +107,7 @@ static void sts_policies(void)
     CHECK(is(smtptls_sts_mx(sts, 0), "mx.example.com"));
     CHECK(is(smtptls_sts_mx(sts, 1), "*.example.net"));
     CHECK(smtptls_sts_mx(sts, 2) == NULL);
-    CHECK(smtptls_sts_matches(sts, HOST) && smtptls_sts_matches(sts, "a.example.net"));
+    CHECK(smtptls_sts_matches(sts, MX) && smtptls_sts_matches(sts, "a.example.net"));
     CHECK(!smtptls_sts_matches(sts, "a.b.example.net") && !smtptls_sts_matches(sts, "example.net"));
     CHECK(smtptls_sts_is_current(sts, 1000, 1000 + 604799) && !smtptls_sts_is_current(sts, 1000, 1000 + 604800));
     CHECK(smtptls_sts_needs_refresh(sts, 1000, 1000 + 86400) && !smtptls_sts_needs_refresh(sts, 1000, 1000 + 86399));
@@ -134,11 +117,11 @@ static void sts_policies(void)
     CHECK(smtptls_error_tlsrpt(smtptls_sts_error(sts)) == SMTPTLS_TLSRPT_STS_POLICY_INVALID);
     CHECK(smtptls_sts_mode(sts) == SMTPTLS_STS_ENFORCE && is(smtptls_sts_mx(sts, 0), "mx.example.com"));
 
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_LEVEL_MAY);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_LEVEL_MAY);
     CHECK(smtptls_policy_set_sts(policy, sts) == SMTPTLS_OK);
     /* It was copied. */
     smtptls_sts_free(sts);
-    CHECK(smtptls_policy_effective_level(policy, HOST) == SMTPTLS_LEVEL_VERIFY);
+    CHECK(smtptls_policy_effective_level(policy, MX) == SMTPTLS_LEVEL_VERIFY);
     CHECK(smtptls_policy_effective_level(policy, "mx.example.org") == SMTPTLS_ERR_STS_MX);
     CHECK(is(smtptls_error_tlsrpt_reason(smtptls_policy_error(policy)), "sts-mx-mismatch"));
     CHECK(smtptls_policy_set_sts(policy, NULL) == SMTPTLS_OK);

@@ -31,6 +31,11 @@ static int failed;
 
 #define HOST "localhost"
 
+static inline bool is(const char *text, const char *wanted)
+{
+    return text && strcmp(text, wanted) == 0;
+}
+
 /* From the arguments of a program: CA, chain, key. Frozen. */
 static inline struct smtptls_config *config_from(int argc, char **argv)
 {
