@@ -218,7 +218,48 @@ class Lines:
         return self.seen
 
 
-class Serve:
+class Listening:
+    """A program that says where it listens, from `with` on. Which one, and how it ends, is a subclass's."""
+
+    _argv: list[str]
+
+    def __enter__(self) -> Self:
+        # A session of its own makes every process of it findable by its process group.
+        self._process = subprocess.Popen(
+            self._argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._process.stdout and self._process.stderr
+        self.out, self.err = Lines(self._process.stdout), Lines(self._process.stderr)
+        try:
+            self.host, _, port = self.out.wait("listening: ").rpartition(":")
+        except BaseException:
+            self._kill()
+            print("\n".join(self.err.all()))
+            raise
+        self.port = int(port)
+        return self
+
+    def reload(self) -> None:
+        """Tell it to read its key pairs and ticket keys again."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def _running(self) -> bool:
+        """Whether there is anything to end."""
+        return self._process.poll() is None
+
+    def _kill(self) -> None:
+        """End what is left, which is nothing when all is well."""
+        if self._running():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+class Serve(Listening):
     """`serve` of one language on a free port of loopback, from `with` to the end of its block.
 
     Leaving the block ends it with SIGTERM (or `stop`) and checks that its status is 0, that no session left a
@@ -254,29 +295,11 @@ class Serve:
         self._argv += flags
 
     def __enter__(self) -> Self:
-        # A session of its own makes every process of it findable by its process group.
-        self._process = subprocess.Popen(
-            self._argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stdout and self._process.stderr
-        self.out, self.err = Lines(self._process.stdout), Lines(self._process.stderr)
-        try:
-            host, _, port = self.out.wait("listening: ").rpartition(":")
-            assert host == "127.0.0.1", f"listens on {host}"
-        except BaseException:
+        super().__enter__()
+        if self.host != "127.0.0.1":
             self._kill()
-            print("\n".join(self.err.all()))
-            raise
-        self.host, self.port = host, int(port)
+        assert self.host == "127.0.0.1", f"serve listens on {self.host}"
         return self
-
-    def reload(self) -> None:
-        """Tell it to read its key pairs and ticket keys again."""
-        self._process.send_signal(signal.SIGHUP)
 
     def idle(self) -> tuple[int, int, int]:
         """Its processes, and the threads and open files of the first one, once nothing moves any more."""
@@ -337,9 +360,5 @@ class Serve:
                 found.append(process)
         return found
 
-    def _kill(self) -> None:
-        """End what is left, which is nothing when all is well."""
-        if self._process.returncode is None or self._group("RSDTt"):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+    def _running(self) -> bool:
+        return self._process.returncode is None or bool(self._group("RSDTt"))

@@ -11,15 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 from ca.ca import Paths
-from conftest import DEADLINE, Lines, missing, require_peer, wait_until
+from conftest import DEADLINE, Listening, missing, require_peer, wait_until
 
 PROGRAM = Path(__file__).with_name("host.py")
 
 
-class Host:
+class Host(Listening):
     """Afterwards `.counts` says how many sessions were new, resumed and failed."""
 
     def __init__(
@@ -38,32 +37,13 @@ class Host:
         self.counts: dict[str, int] = {}
         self._reloads = 0
 
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stdout and self._process.stderr
-        self.out, self.err = Lines(self._process.stdout), Lines(self._process.stderr)
-        try:
-            self.address, _, port = self.out.wait("listening: ").rpartition(":")
-        except BaseException:
-            self._kill()
-            print("\n".join(self.err.all()))
-            raise
-        self.port = int(port)
-        return self
-
     def files(self) -> int:
         """How many descriptors the parent has."""
         return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
     def reload(self) -> None:
         """Let it read its key pairs and ticket keys again, and wait until it has."""
-        self._process.send_signal(signal.SIGHUP)
+        super().reload()
         self._reloads += 1
         self.out.wait("reloaded", self._reloads)
 
@@ -80,12 +60,6 @@ class Host:
                 raise
         finally:
             self._kill()
-
-    def _kill(self) -> None:
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 def ip(*words: str, check: bool = True) -> None:

@@ -34,25 +34,25 @@ def test_hosts_resume_each_other_s_sessions(version: TlsVersion, pki: Paths, tmp
             host = Host(pki, copy, address=address, prefix=prefix)
             hosts.append(stack.enter_context(host))
         one, two = hosts
-        assert one.address != two.address
+        assert one.host != two.host
         client = keeping(pki, version)
-        visited = [visit(client, host.port, host.address).resumed for host in (one, two, one)]
+        visited = [visit(client, host.port, host.host).resumed for host in (one, two, one)]
         assert visited == [False, True, True]
-        assert not openssl(pki, one.port, version, host=one.address, save=saved)
-        assert openssl(pki, two.port, version, host=two.address, resume=saved)
+        assert not openssl(pki, one.port, version, host=one.host, save=saved)
+        assert openssl(pki, two.port, version, host=two.host, resume=saved)
         # While the new file is on its way, each knows the other's key.
         tickets.rotate(path)
         distribute(path, copies[1:])
         two.reload()
-        assert visit(client, one.port, one.address).resumed
-        assert visit(client, two.port, two.address).resumed
-        assert visit(client, one.port, one.address).resumed
+        assert visit(client, one.port, one.host).resumed
+        assert visit(client, two.port, two.host).resumed
+        assert visit(client, one.port, one.host).resumed
         distribute(path, copies[:1])
         one.reload()
-        assert openssl(pki, one.port, version, host=one.address, resume=saved)
+        assert openssl(pki, one.port, version, host=one.host, resume=saved)
         tickets.rotate(path)
         distribute(path, copies)
         for host in hosts:
             host.reload()
-            assert not openssl(pki, host.port, version, host=host.address, resume=saved)
+            assert not openssl(pki, host.port, version, host=host.host, resume=saved)
     assert one.stderr == two.stderr == [] and one.counts["failed"] == two.counts["failed"] == 0
