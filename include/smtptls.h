@@ -866,6 +866,14 @@ const struct smtptls_error *smtptls_policy_error(const struct smtptls_policy *po
 // error: there the DNS names them. SMTPTLS_ERR_ARGUMENT if it is no name.
 int smtptls_policy_add_name(struct smtptls_policy *policy, const char *name);
 
+// At the levels verify and secure takes a trusted certificate for whatever name,
+// as Exim does with tls_verify_hosts alone, and OpenSSL where no name is set. It
+// lets in whoever has any certificate of any trusted authority, so it is for
+// authorities that serve nobody else. For such a peer smtptls_info_secured says
+// no. Where MTA-STS is in force the name counts all the same.
+int smtptls_policy_set_insecure_any_name(struct smtptls_policy *policy,
+                                         bool any);
+
 // The server name (SNI) that a client sends. By default it is the session's
 // host, if that is a host name. NULL sends none. Where DANE is in force it is
 // always the TLSA base domain (RFC 7672 section 8.1). SMTPTLS_ERR_ARGUMENT if

@@ -117,6 +117,9 @@ pub(crate) fn judge(
         Level::Dane | Level::DaneOnly => crate::dane::judge(chain, demand, policy.common_names, trust),
         _ => authorized(chain, &demand.names, trust),
     };
+    if demand.any_name && facts.distrust.is_none() {
+        facts.mismatch = None;
+    }
     refuse_short_key(leaf, &mut facts);
     facts
 }

@@ -102,6 +102,8 @@ pub struct ConfigBuilder {
     client_auth: ClientAuth,
     client_auth_names: bool,
     alpn: Vec<Vec<u8>>,
+    /// A client that offers several application protocols is served all the same.
+    alpn_of_many: bool,
     service: String,
     ticket_keys: Vec<Zeroizing<Vec<u8>>>,
     ticket_file: Option<PathBuf>,
@@ -151,6 +153,7 @@ impl ConfigBuilder {
             client_auth: ClientAuth::None,
             client_auth_names: false,
             alpn: Vec::new(),
+            alpn_of_many: false,
             service: "smtp".to_string(),
             ticket_keys: Vec::new(),
             ticket_file: None,
@@ -196,7 +199,7 @@ impl ConfigBuilder {
         let _ = self.provider.secure_random.fill(&mut [0]);
         let sessions = (self.client_sessions > 0).then(|| Arc::new(Sessions::new(self.client_sessions)));
         let (sources, pairs) = self.sources_and_pairs();
-        let resolver = Arc::new(Resolver::new(sources, pairs, !self.alpn.is_empty()));
+        let resolver = Arc::new(Resolver::new(sources, pairs, !self.alpn.is_empty() && !self.alpn_of_many));
         let tickets = self.sealed_tickets()?;
         let client = Arc::new(self.client(sessions.as_ref(), &resolver)?);
         let mut client_without_sni = ClientConfig::clone(&client);

@@ -32,6 +32,8 @@ pub(crate) struct Demand {
     pub level: Level,
     /// The names that the certificate may be for.
     pub names: Vec<Name>,
+    /// A trusted certificate will do, whatever name it is for.
+    pub any_name: bool,
     pub sni: Option<ServerName<'static>>,
     /// At the DANE levels the records to match; at least one.
     pub tlsa: Vec<Tlsa>,
@@ -52,6 +54,7 @@ impl Demand {
         Demand {
             level,
             names: Vec::new(),
+            any_name: false,
             sni: None,
             tlsa: Vec::new(),
             mx_validated: false,
@@ -82,6 +85,8 @@ pub(crate) fn demand(policy: &Policy, host: &str) -> Result<Demand, Failure> {
         Level::May | Level::Encrypt | Level::Dane => mta_sts(policy, host, &mut demand)?,
         _ => {}
     }
+    // RFC 8461 section 4.1 outweighs it.
+    demand.any_name = policy.any_name && matches!(policy.level, Level::Verify | Level::Secure) && !lowered;
     demand.names = names(policy, host, &demand)?;
     demand.sni = sni(policy, host, &demand);
     if demand.level == Level::Fingerprint && policy.fingerprints.is_empty() {
@@ -186,6 +191,7 @@ fn names(policy: &Policy, host: &str, demand: &Demand) -> Result<Vec<Name>, Fail
         // RFC 8461 section 4.1: the MX host, whatever else would do.
         Level::Verify if sts => own(),
         _ if !policy.names.is_empty() => Ok(policy.names.clone()),
+        _ if demand.any_name => Ok(own().unwrap_or_default()),
         Level::Verify => own(),
         Level::Secure => match &policy.next_hop.name {
             Some(name) => Ok([Some(name.clone()), name.below()].into_iter().flatten().collect()),

@@ -282,7 +282,9 @@ impl Info {
     /// destination. Under DANE with insecure MX records it proved to be the host that an insecure answer named, and
     /// that is not enough for this (RFC 7672 section 2.2.1).
     pub fn secured(&self) -> bool {
-        let insecure = self.level.is_dane() && self.mx_insecure;
+        let insecure = self.level.is_dane() && self.mx_insecure
+            // Whose name was not asked for has not proved whose server it is.
+            || self.role == Role::Client && self.auth == Auth::Pkix && !self.name_matched();
         self.level.authenticates() && self.auth != Auth::None && !insecure
     }
 

@@ -193,6 +193,11 @@ impl KeyPair {
         Ok(KeyPair { certified, elsewhere: false, names })
     }
 
+    /// The kind of its key.
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        self.certified.key.algorithm()
+    }
+
     /// A chain whose private key is elsewhere.
     pub fn without_key(chain: &Pem) -> Result<KeyPair, Error> {
         let certificates = chain.certificates()?;

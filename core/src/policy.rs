@@ -68,6 +68,7 @@ pub struct Policy {
     pub(crate) tlsa_status: Dnssec,
     pub(crate) tlsa: Vec<Tlsa>,
     pub(crate) common_names: bool,
+    pub(crate) any_name: bool,
     pub(crate) sts: Option<StsPolicy>,
     pub(crate) tls_optional: TlsOptional,
 }
@@ -86,6 +87,7 @@ impl Policy {
             tlsa_status: Dnssec::None,
             tlsa: Vec::new(),
             common_names: false,
+            any_name: false,
             sts: None,
             tls_optional: TlsOptional::No,
         }
@@ -169,6 +171,15 @@ impl Policy {
     /// 3.2.3). Off by default, and never done otherwise (RFC 9525 section 2).
     pub fn allow_common_names(&mut self, allow: bool) -> &mut Policy {
         self.common_names = allow;
+        self
+    }
+
+    /// At `Verify` and `Secure` takes a trusted certificate for whatever name, as Exim does with `tls_verify_hosts`
+    /// alone, and OpenSSL where no name is set. It lets in whoever has any certificate of any trusted authority, so it
+    /// is for authorities that serve nobody else. Such a peer is not `secured`. Where MTA-STS is in force the name
+    /// counts all the same.
+    pub fn set_insecure_any_name(&mut self, any: bool) -> &mut Policy {
+        self.any_name = any;
         self
     }
 

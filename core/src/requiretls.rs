@@ -35,9 +35,9 @@ impl Session {
                 "neither secure MX records nor an MTA-STS policy name the server",
             );
         }
-        if !matches!(info.auth(), Auth::Pkix | Auth::DaneTa | Auth::DaneEe) {
-            let doubt =
-                info.doubt().unwrap_or("it was known by its fingerprint, and not by a chain or by DANE");
+        let named = info.auth() != Auth::Pkix || info.name_matched();
+        if !named || !matches!(info.auth(), Auth::Pkix | Auth::DaneTa | Auth::DaneEe) {
+            let doubt = info.doubt().unwrap_or("it was known without its name, or by its fingerprint");
             return unmet(Some(ENCRYPTION_NEEDED), &format!("the server is not verified: {doubt}"));
         }
         if !offered {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pki_types::{CertificateDer, TrustAnchor};
+use x509_cert::der::{Reader, SliceReader};
 
 use crate::pem::Pem;
 use crate::{Code, Error};
@@ -67,6 +68,24 @@ impl Roots {
     /// Every certificate of a PEM text. One that cannot be an anchor is an error: an administrator named it.
     pub fn add_pem(&mut self, pem: &Pem) -> Result<(), Error> {
         self.add_certificates(pem, &pem.certificates()?)
+    }
+
+    /// Every certificate in DER, one behind the other.
+    pub fn add_der(&mut self, der: &[u8]) -> Result<(), Error> {
+        let unreadable = |n: usize| {
+            let message = format!("certificate {n} in DER cannot be read");
+            Error::local(Code::CertificateParse, message)
+        };
+        let mut rest = SliceReader::new(der).map_err(|_| unreadable(1))?;
+        for n in 1.. {
+            let certificate = rest.tlv_bytes().ok().map(CertificateDer::from);
+            let anchor = certificate.as_ref().and_then(anchor).ok_or_else(|| unreadable(n))?;
+            self.anchors.push(anchor);
+            if rest.is_finished() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn add_certificates(&mut self, pem: &Pem, certificates: &[CertificateDer<'_>]) -> Result<(), Error> {

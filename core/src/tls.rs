@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use pki_types::{CertificateDer, ServerName};
 use rustls::client::UnbufferedClientConnection;
-use rustls::server::UnbufferedServerConnection;
+use rustls::server::{Acceptor, UnbufferedServerConnection};
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
@@ -59,6 +59,24 @@ pub(crate) struct Tls {
 enum Connection {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
+}
+
+/// Looks at the ClientHello that a client's first octets are: the server name (SNI) that it asks for, if it is whole.
+/// One that is damaged asks for none; the session that gets it says so to the client.
+pub(crate) fn asked_for(octets: &[u8]) -> Option<Option<String>> {
+    let mut acceptor = Acceptor::default();
+    let mut rest = octets;
+    while !rest.is_empty() {
+        if !matches!(acceptor.read_tls(&mut rest), Ok(1..)) {
+            return Some(None);
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) => return Some(accepted.client_hello().server_name().map(str::to_string)),
+            Err(_) => return Some(None),
+        }
+    }
+    None
 }
 
 /// How a connection begins.

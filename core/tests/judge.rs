@@ -221,3 +221,31 @@ fn offline() {
     assert_eq!(trusting().judge(&verify, HOST, &[]).unwrap_err().code(), Code::CertInvalid);
     assert_eq!(trusting().judge(&verify, HOST, &[b"no certificate"]).unwrap_err().code(), Code::CertInvalid);
 }
+
+/// As Exim's tls_verify_hosts without tls_verify_cert_hostnames: the chain counts, and the name does not. Such a peer is
+/// not the destination's for all we know.
+#[test]
+fn any_name_of_a_trusted_authority() {
+    let policy = |any: bool| {
+        let mut policy = Policy::new(Level::Verify);
+        policy.set_insecure_any_name(any);
+        policy
+    };
+    let other = authority().leaf(&["other.example.test"]);
+    let (session, result) = meet(&trusting(), &policy(true), HOST, &other);
+    result.unwrap();
+    let info = session.info().unwrap();
+    assert_eq!((info.auth(), info.name_matched(), info.secured()), (Auth::Pkix, false, false));
+    assert!(session.check_requiretls(true).is_err());
+    let (_, result) = meet(&trusting(), &policy(false), HOST, &other);
+    assert_eq!(result.unwrap_err().code(), Code::CertName);
+    let (_, result) = meet(&trusting(), &policy(true), HOST, &Authority::new("Other Root").leaf(&[HOST]));
+    assert_eq!(result.unwrap_err().code(), Code::CertUntrusted);
+    // One with the right name is as secure as ever.
+    let (session, result) = meet(&trusting(), &policy(true), HOST, &authority().leaf(&[HOST]));
+    result.unwrap();
+    assert!(session.info().unwrap().secured());
+    // A host that is no name at all, such as the path of a socket.
+    let (_, result) = meet(&trusting(), &policy(true), "/run/mail", &other);
+    result.unwrap();
+}

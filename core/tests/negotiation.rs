@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use smtptls::{Code, Config, ConfigBuilder, Entry, Error, Level, Policy, Session, TlsVersion};
+use smtptls::{Code, Config, ConfigBuilder, Entry, Error, Level, Policy, Progress, Session, TlsVersion};
 
 fn builder() -> ConfigBuilder {
     let mut builder = Config::builder();
@@ -165,4 +165,54 @@ fn no_key_that_fits() {
     let error = down.unwrap_err();
     assert_eq!(error.code(), Code::Handshake);
     assert!(error.message().contains("in common"), "{error}");
+}
+
+/// RFC 7301 section 3.2: a server of more than mail takes the first of its own protocols that is offered.
+#[test]
+fn one_of_many_protocols() {
+    let client = with(|config| drop(config.alpn(&[b"h2", b"smtp"]).unwrap()));
+    let server = |many: bool| with(|config| drop(config.alpn(&[b"smtp"]).unwrap().alpn_of_many(many)));
+    let (.., session) = meet(&client, &server(true)).unwrap();
+    assert_eq!(session.info().unwrap().alpn(), Some(b"smtp".as_slice()));
+    assert!(meet(&client, &server(false)).is_err());
+}
+
+/// A server that chooses its configuration by name sees the name before it has one, however the octets are cut.
+#[test]
+fn the_name_that_a_client_asks_for() {
+    let hello = hello(&with(|_| {}));
+    for length in 0..hello.len() {
+        assert!(matches!(Session::asked_for(&hello[..length]), Progress::WantInput), "{length}");
+    }
+    let Progress::Done(name) = Session::asked_for(&hello) else { panic!("the hello is whole") };
+    assert_eq!(name.as_deref(), Some(HOST));
+    assert!(matches!(Session::asked_for(b"EHLO client.example\r\n"), Progress::Done(None)));
+}
+
+/// A key pair takes the place of the one whose key is of the same kind, and of no other; and DER is as good as PEM.
+#[test]
+fn a_key_pair_is_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (n, name) in ["old.example.test", HOST].iter().enumerate() {
+        let leaf = authority().leaf(&[name]);
+        let (chain, key) = (folder.path().join(format!("{n}.pem")), folder.path().join(format!("{n}.key")));
+        std::fs::write(&chain, &leaf.chain).unwrap();
+        std::fs::write(&key, &leaf.key).unwrap();
+        files.push((chain, key));
+    }
+    let mut builder = Config::builder();
+    for (chain, key) in &files {
+        builder.replace_keypair_file(chain, key).unwrap();
+    }
+    let client = Config::builder().add_roots_der(&authority().der).unwrap().freeze().unwrap();
+    let mut c = Session::client(&client, Policy::new(Level::Verify).set_sni(None).unwrap(), HOST);
+    let mut s = Session::server(&builder.freeze().unwrap(), &Policy::new(Level::May));
+    start_both(&mut c, &mut s, Entry::Handshake, usize::MAX).0.unwrap();
+    let twice = [authority().der.as_slice(), authority().der.as_slice()].concat();
+    assert!(Config::builder().add_roots_der(&twice).is_ok());
+    for bad in [&twice[..twice.len() - 1], b"", b"-----BEGIN CERTIFICATE-----"] {
+        let error = Config::builder().add_roots_der(bad).map(drop).unwrap_err();
+        assert_eq!(error.code(), Code::CertificateParse);
+    }
 }

@@ -12,6 +12,9 @@ destination.
         session.sendall(b"QUIT\\r\\n")
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._enums import (
     Action,
     Auth,
@@ -58,6 +61,25 @@ from ._native import (
     fingerprint,
 )
 
+if TYPE_CHECKING:
+    from ._sslcontext import SSLContext, SSLObject, SSLSocket, create_default_context
+
+# Where things are that not every program needs: they are imported when they are asked for.
+_LATER = {
+    "SSLContext": "_sslcontext",
+    "SSLObject": "_sslcontext",
+    "SSLSocket": "_sslcontext",
+    "create_default_context": "_sslcontext",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return value
+
+
 __all__ = [
     "Action",
     "Auth",
@@ -81,6 +103,9 @@ __all__ = [
     "PolicyError",
     "Protocol",
     "ProtocolError",
+    "SSLContext",
+    "SSLObject",
+    "SSLSocket",
     "Session",
     "SignatureRequest",
     "StarttlsUnavailable",
@@ -96,6 +121,7 @@ __all__ = [
     "WantOutput",
     "WantSignature",
     "__version__",
+    "create_default_context",
     "escape",
     "fingerprint",
 ]

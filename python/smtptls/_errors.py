@@ -78,16 +78,22 @@ class Error(OSError):
 
     def __reduce__(self) -> tuple[Callable[..., Error], tuple[Any, ...]]:
         details = {name: getattr(self, name) for name in _DETAILS}
-        return _restored, (type(self), self.code, self.message, details, dict(self.__dict__))
+        return _restored, (type(self), self.code, self.message, details, self.args, dict(self.__dict__))
 
 
 _DETAILS = ("errno", "alert", "action", "tlsrpt", "tlsrpt_reason", "enhanced_status")
 
 
 def _restored(
-    kind: type[Error], code: int, message: str, details: dict[str, Any], attributes: dict[str, Any]
+    kind: type[Error],
+    code: int,
+    message: str,
+    details: dict[str, Any],
+    args: tuple[Any, ...],
+    attributes: dict[str, Any],
 ) -> Error:
     error = kind(code, message, **details)
+    error.args = args
     error.__dict__.update(attributes)
     return error
 

@@ -7,6 +7,7 @@ from types import EllipsisType
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, final
 
 from _typeshed import ReadableBuffer, SupportsGetItem, WriteableBuffer
+from typing_extensions import disjoint_base
 
 from smtptls._enums import (
     Auth,
@@ -25,7 +26,9 @@ from smtptls._enums import (
 from smtptls._errors import Error
 
 __all__ = [
+    "Channel",
     "Config",
+    "ConfigBuilder",
     "Info",
     "KeyPair",
     "Policy",
@@ -35,12 +38,74 @@ __all__ = [
     "StsRecord",
     "Tlsa",
     "__version__",
+    "certificate_dict",
     "escape",
     "fingerprint",
     "tables",
 ]
 
 __version__: Final[str]
+
+@disjoint_base
+class Channel:
+    """
+    TLS over a socket, or between two memory buffers. A subclass has `_shaped`, which makes an exception of ssl's
+    of an Error.
+
+    The engine is never locked while a call waits for the socket: one thread may read while another one writes.
+    """
+    def __new__(
+        cls,
+        /,
+        config: Config,
+        policy: Policy,
+        host: str | None,
+        *,
+        socket: tuple[Any, Any, Any, Any] | None = None,
+        buffers: tuple[Any, Any] | None = None,
+    ) -> Channel:
+        """
+        host is the server that the policy is about; None for a server's side. socket is a weak reference to it, its
+        own recv and send as functions, and a function that waits for it; buffers are the incoming and the outgoing.
+        """
+    def choose(self, /, config: Config, policy: Policy) -> None:
+        """
+        Goes on from the ClientHello that was read, as a server with this Config.
+        """
+    def close(self, /) -> None:
+        """
+        Sends close_notify and waits for the peer's. Data that the peer has sent before it is an error.
+        """
+    def handshake(self, /) -> None:
+        """
+        Does the handshake, and judges the peer.
+        """
+    @property
+    def info(self, /) -> Info | None:
+        """
+        The facts of the connection, once the handshake is done.
+        """
+    def pending(self, /) -> int:
+        """
+        How many bytes read can give without anything from the peer.
+        """
+    def read(self, /, n: SupportsIndex = 1024, buffer: WriteableBuffer | None = None) -> Any:
+        """
+        Up to n decrypted bytes, or with a buffer how many are in it. Nothing is the peer's close_notify.
+        """
+    def read_hello(self, /) -> str | None:
+        """
+        Reads the ClientHello and no further; gives the name that it asks for. Then `choose` says with which Config
+        and Policy to go on.
+        """
+    def refuse(self, /, alert: SupportsIndex) -> None:
+        """
+        Refuses the ClientHello that was read with this alert (RFC 8446 section 6).
+        """
+    def write(self, data: Any, /) -> int:
+        """
+        Encrypts and sends; says how much of data was taken: all, unless the socket does not wait.
+        """
 
 @final
 class Config:
@@ -189,6 +254,37 @@ class Config:
         """
         The words in groups that name no key exchange group which the library has, escaped.
         """
+
+@final
+class ConfigBuilder:
+    """
+    A Config in the making. A call that fails changes nothing.
+    """
+    def __new__(cls, /) -> ConfigBuilder: ...
+    def add_roots_der(self, /, der: ReadableBuffer) -> None: ...
+    def add_roots_directory(self, /, path: str | PathLike[str]) -> None: ...
+    def add_roots_file(self, /, path: str | PathLike[str]) -> None: ...
+    def add_roots_pem(self, /, pem: ReadableBuffer) -> None: ...
+    def add_system_roots(self, /) -> None: ...
+    def alpn(self, /, protocols: SupportsGetItem[int, ReadableBuffer]) -> None: ...
+    def ciphers(self, /, list: str | SupportsGetItem[int, str]) -> list[str]:
+        """
+        Gives the words that name none which the library has.
+        """
+    def freeze(
+        self,
+        /,
+        min_version: TlsVersion,
+        max_version: TlsVersion,
+        client_auth: ClientAuth | str,
+        tickets: SupportsIndex,
+    ) -> Config:
+        """
+        A Config of what is set now, and of these.
+        """
+    def groups(self, /, list: str | SupportsGetItem[int, str]) -> list[str]: ...
+    def replace_keypair_file(self, /, chain: str | PathLike[str], key: str | PathLike[str]) -> None: ...
+    def ticket_keys(self, /, keys: SupportsGetItem[int, ReadableBuffer]) -> None: ...
 
 @final
 class Info:
@@ -522,6 +618,10 @@ class Policy:
     cannot be made: below insecure MX or address records, and for an IP address.
     allow_common_names: under DANE-TA also look at the common name, of a certificate that has no
     subjectAltName.
+    insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim does
+    with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it is for
+    authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name counts
+    all the same.
     sts: the domain's MTA-STS policy (RFC 8461), if there is one that is current. It raises the levels may and
     encrypt, and dane where the domain has no secure TLSA records; what DANE says it never outweighs.
     tls_optional: whether the message says "TLS-Required: No" (RFC 8689 section 3): with True DANE and MTA-STS
@@ -548,6 +648,7 @@ class Policy:
         tlsa_base: str | None = None,
         tlsa_dnssec: Dnssec | str = ...,
         allow_common_names: bool = False,
+        insecure_any_name: bool = False,
         sts: StsPolicy | None = None,
         tls_optional: bool | Literal["always"] = ...,
     ) -> Policy: ...
@@ -975,6 +1076,12 @@ class Tlsa:
         """
         Certificate usage: 2 is DANE-TA, 3 DANE-EE.
         """
+
+def certificate_dict(der: ReadableBuffer, /) -> dict[str, Any]:
+    """
+    A certificate in DER as the dict that `ssl.SSLSocket.getpeercert()` gives. Raises ConfigError if it cannot be
+    read.
+    """
 
 def escape(data: ReadableBuffer, /) -> str:
     """

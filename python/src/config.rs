@@ -75,8 +75,8 @@ use crate::results::Texts;
 #[pyclass(frozen, module = "smtptls", weakref)]
 pub struct Config {
     pub frozen: smtptls::Config,
-    unknown_ciphers: Vec<String>,
-    unknown_groups: Vec<String>,
+    pub unknown_ciphers: Vec<String>,
+    pub unknown_groups: Vec<String>,
 }
 
 #[pymethods]

@@ -3,6 +3,9 @@
 //! What is better said in Python stands in the package beside it: exceptions, enums, file objects.
 
 mod arguments;
+mod builder;
+mod certificate;
+mod channel;
 mod config;
 mod enums;
 mod errors;
@@ -19,6 +22,12 @@ mod tlsa;
 
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::builder::ConfigBuilder;
+    #[pymodule_export]
+    use super::certificate::certificate_dict;
+    #[pymodule_export]
+    use super::channel::Channel;
     #[pymodule_export]
     use super::config::Config;
     #[pymodule_export]

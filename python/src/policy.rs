@@ -33,6 +33,10 @@ use crate::sts::StsPolicy;
 /// cannot be made: below insecure MX or address records, and for an IP address.
 /// allow_common_names: under DANE-TA also look at the common name, of a certificate that has no
 /// subjectAltName.
+/// insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim does
+/// with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it is for
+/// authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name counts
+/// all the same.
 /// sts: the domain's MTA-STS policy (RFC 8461), if there is one that is current. It raises the levels may and
 /// encrypt, and dane where the domain has no secure TLSA records; what DANE says it never outweighs.
 /// tls_optional: whether the message says "TLS-Required: No" (RFC 8689 section 3): with True DANE and MTA-STS
@@ -50,8 +54,8 @@ impl Policy {
     #[pyo3(signature = (level=ByName(Level::Verify), *, names=vec![], sni=Sni::Host, fingerprints=vec![],
                         key_fingerprints=vec![], next_hop=None, next_hop_expanded=None,
                         mx_dnssec=ByName(Dnssec::None), address_dnssec=ByName(Dnssec::None), tlsa=vec![],
-                        tlsa_base=None, tlsa_dnssec=ByName(Dnssec::None), allow_common_names=false, sts=None,
-                        tls_optional=TlsOptional::No))]
+                        tlsa_base=None, tlsa_dnssec=ByName(Dnssec::None), allow_common_names=false,
+                        insecure_any_name=false, sts=None, tls_optional=TlsOptional::No))]
     #[allow(clippy::too_many_arguments)] // They are keywords in Python.
     #[allow(clippy::needless_pass_by_value)] // What Python gives comes by value.
     fn new(
@@ -68,6 +72,7 @@ impl Policy {
         tlsa_base: Option<String>,
         tlsa_dnssec: ByName<Dnssec>,
         allow_common_names: bool,
+        insecure_any_name: bool,
         sts: Option<&StsPolicy>,
         tls_optional: TlsOptional,
     ) -> PyResult<Self> {
@@ -99,6 +104,7 @@ impl Policy {
                 policy.add_tlsa(record.0.clone());
             }
             policy.allow_common_names(allow_common_names);
+            policy.set_insecure_any_name(insecure_any_name);
             policy.set_sts(sts.map(|policy| policy.0.clone()));
             match tls_optional {
                 TlsOptional::No => {}

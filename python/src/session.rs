@@ -21,7 +21,7 @@ use crate::enums::Enum;
 use crate::errors::{Exception, WANT_OUTPUT, argument, raised, want};
 use crate::info::Info;
 use crate::policy::Policy;
-use crate::session::calls::bug;
+pub use crate::session::calls::bug;
 use crate::signature::SignatureRequest;
 use crate::socket::{Socket, seconds};
 

@@ -29,6 +29,7 @@ static void null_for_everything(void)
     smtptls_policy_free(NULL);
     CHECK(smtptls_policy_error(NULL) == NULL);
     CHECK(smtptls_policy_add_name(NULL, NULL) == bad);
+    CHECK(smtptls_policy_set_insecure_any_name(NULL, true) == bad);
     CHECK(smtptls_policy_set_sni(NULL, NULL) == bad);
     CHECK(smtptls_policy_add_fingerprint(NULL, SMTPTLS_FINGERPRINT_CERT, NULL) == bad);
     CHECK(smtptls_policy_set_next_hop(NULL, NULL, NULL, SMTPTLS_DNSSEC_SECURE) == bad);

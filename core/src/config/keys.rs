@@ -22,6 +22,22 @@ impl ConfigBuilder {
         self.add_source(Source::files(chain.as_ref(), key.as_ref()))
     }
 
+    /// As `add_keypair_file`, in place of the pairs whose key is of the same kind: an OpenSSL context has one pair for
+    /// each kind, and programs renew it so.
+    pub fn replace_keypair_file(
+        &mut self,
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<&mut Self, Error> {
+        self.add_keypair_file(chain, key)?;
+        if let Some((source, new)) = self.key_pairs.pop() {
+            let kinds: Vec<_> = new.iter().map(KeyPair::algorithm).collect();
+            self.key_pairs.retain(|(_, old)| !old.iter().any(|old| kinds.contains(&old.algorithm())));
+            self.key_pairs.push((source, new));
+        }
+        Ok(self)
+    }
+
     /// As `add_keypair_file`, from PEM text.
     pub fn add_keypair_pem(&mut self, chain: &[u8], key: &[u8]) -> Result<&mut Self, Error> {
         let pair = KeyPair::from_pem(&Pem::from_memory(chain), &Pem::from_memory(key), &self.provider);

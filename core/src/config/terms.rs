@@ -66,6 +66,13 @@ impl ConfigBuilder {
         self.keep(result)
     }
 
+    /// As a server takes the first protocol of its own that a client offers among others, as RFC 7301 section 3.2 has
+    /// it: for a library that serves more than mail.
+    pub fn alpn_of_many(&mut self, many: bool) -> &mut Self {
+        self.alpn_of_many = many;
+        self
+    }
+
     /// Keeps the sessions of clients with this many servers, up to 65,536, in memory, so that they can be resumed; 0,
     /// the default, keeps none. They are kept by host and SNI, and a resumed one is judged anew: by the policy
     /// of its time, from the chain that the first handshake saw. One that is refused is forgotten.

@@ -25,6 +25,12 @@ impl ConfigBuilder {
         self.keep(result)
     }
 
+    /// Trusts the certificates in DER, one behind the other.
+    pub fn add_roots_der(&mut self, der: &[u8]) -> Result<&mut Self, Error> {
+        let result = self.roots.add_der(der);
+        self.keep(result)
+    }
+
     /// Trusts every certificate in the PEM files of a directory, as `openssl rehash` fills one. They are read
     /// now, and not when a server is judged, so that the program may give the directory up.
     pub fn add_roots_directory(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {

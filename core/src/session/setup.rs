@@ -4,9 +4,16 @@ use super::{Entry, Session};
 use crate::dialog::{Event, State};
 use crate::error::Failure;
 use crate::outcome::Stage;
-use crate::{Code, Error, Level, Protocol, Role};
+use crate::{Code, Error, Level, Progress, Protocol, Role};
 
 impl Session {
+    /// For a server that starts from the handshake and chooses its `Config` by name: which name (SNI) the ClientHello
+    /// asks for that these octets are; `WantInput` if they are not yet all of it. They are the first thing to feed
+    /// to the session that is made then.
+    pub fn asked_for(octets: &[u8]) -> Progress<Option<String>> {
+        crate::tls::asked_for(octets).map_or(Progress::WantInput, Progress::Done)
+    }
+
     /// SMTP, the default, or LMTP. Before `start`.
     pub fn set_protocol(&mut self, protocol: Protocol) -> Result<(), Error> {
         self.before_start("set_protocol")?;

@@ -106,6 +106,6 @@ impl Session {
     }
 }
 
-pub(super) fn bug() -> PyErr {
+pub fn bug() -> PyErr {
     raised(&Error::local(Code::Internal, Code::Internal.text()))
 }
