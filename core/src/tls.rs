@@ -64,6 +64,11 @@ enum Connection {
 /// Looks at the ClientHello that a client's first octets are: the server name (SNI) that it asks for, if it is whole.
 /// One that is damaged asks for none; the session that gets it says so to the client.
 pub(crate) fn asked_for(octets: &[u8]) -> Option<Option<String>> {
+    // It is read from its beginning each time, so it must not get long in little pieces.
+    const MOST: usize = 32 * 1024;
+    if octets.len() > MOST {
+        return Some(None);
+    }
     let mut acceptor = Acceptor::default();
     let mut rest = octets;
     while !rest.is_empty() {

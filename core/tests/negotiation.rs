@@ -187,6 +187,9 @@ fn the_name_that_a_client_asks_for() {
     let Progress::Done(name) = Session::asked_for(&hello) else { panic!("the hello is whole") };
     assert_eq!(name.as_deref(), Some(HOST));
     assert!(matches!(Session::asked_for(b"EHLO client.example\r\n"), Progress::Done(None)));
+    // One that never ends, an octet in a record: it asks for nothing, and is not read again and again.
+    let endless = [22, 3, 1, 0, 1, 1].repeat(6_000);
+    assert!(matches!(Session::asked_for(&endless), Progress::Done(None)));
 }
 
 /// A key pair takes the place of the one whose key is of the same kind, and of no other; and DER is as good as PEM.

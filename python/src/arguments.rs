@@ -57,9 +57,13 @@ pub struct Writable<'py> {
 impl Writable<'_> {
     /// Puts bytes at its front, no more than `length`.
     pub fn fill(&self, bytes: &[u8]) -> PyResult<()> {
-        let py = self.view.py();
-        let end = isize::try_from(bytes.len())?;
-        self.view.set_item(PySlice::new(py, 0, end, 1), PyBytes::new(py, bytes))
+        self.fill_with(&PyBytes::new(self.view.py(), bytes))
+    }
+
+    /// The same.
+    pub fn fill_with(&self, bytes: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let end = isize::try_from(bytes.as_bytes().len())?;
+        self.view.set_item(PySlice::new(self.view.py(), 0, end, 1), bytes)
     }
 }
 

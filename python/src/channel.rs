@@ -57,12 +57,15 @@ struct Engine {
 
 impl Engine {
     fn feed(&mut self, data: &[u8]) {
-        self.spill.extend_from_slice(data);
-        while !self.spill.is_empty() {
-            match self.session.feed(&self.spill) {
-                0 => break,
-                taken => drop(self.spill.drain(..taken)),
+        let spilt = std::mem::take(&mut self.spill);
+        for mut part in [spilt.as_slice(), data] {
+            while !part.is_empty() && self.spill.is_empty() {
+                match self.session.feed(part) {
+                    0 => break,
+                    taken => part = part.get(taken..).unwrap_or_default(),
+                }
             }
+            self.spill.extend_from_slice(part);
         }
     }
 
@@ -191,13 +194,12 @@ impl Channel {
             (Ok(n), Some(buffer)) if n > 0 => n.min(buffer.length),
             (_, Some(buffer)) => buffer.length,
         };
-        let mut came = Vec::new();
-        channel.receive(slf, most, &mut came)?;
+        let came = channel.receive(slf, most)?;
         match buffer {
-            None => Ok(PyBytes::new(py, &came).into_any()),
+            None => Ok(came.into_any()),
             Some(buffer) => {
-                buffer.fill(&came)?;
-                Ok(came.len().into_pyobject(py)?.into_any())
+                buffer.fill_with(&came)?;
+                Ok(came.as_bytes().len().into_pyobject(py)?.into_any())
             }
         }
     }
@@ -297,64 +299,71 @@ impl Channel {
         py.detach(move || catch_unwind(guarded)).ok().flatten().ok_or_else(bug)
     }
 
-    fn receive(&self, slf: &Bound<'_, Self>, most: usize, came: &mut Vec<u8>) -> PyResult<()> {
+    /// What can be read, at most so much: of a socket one record at a time, as OpenSSL gives it; of buffers all that
+    /// is there.
+    fn receive<'py>(&self, slf: &Bound<'py, Self>, most: usize) -> PyResult<Bound<'py, PyBytes>> {
         let py = slf.py();
         if most == 0 {
-            return Ok(());
+            return Ok(PyBytes::new(py, b""));
         }
         let wait = self.wire.begin(py, Wait::READ)?;
         let _turn = self.wire.reading(py, &wait)?;
+        let mut came = Vec::new();
         let mut fed = 0;
         loop {
-            let read = |engine: &mut Engine| {
-                loop {
-                    let waiting = engine.session.pending().min(most - came.len());
-                    let (before, room) = (came.len(), waiting.max(1));
-                    if before == most {
-                        return Ok(Progress::Done(0));
-                    }
-                    came.resize(before + room, 0);
-                    let result = engine.session.read(&mut came[before..]);
-                    let count = if let Ok(Progress::Done(count)) = result { count } else { 0 };
-                    came.truncate(before + count);
-                    if count == 0 {
-                        return result;
-                    }
-                    // Of a socket one record at a time, as OpenSSL gives it.
-                    if !self.wire.gathers() {
-                        return Ok(Progress::Done(count));
-                    }
-                }
+            let pending = match fed >= LONG {
+                true => self.detached(py, |engine| engine.session.pending())?,
+                false => self.with(py, |engine| engine.session.pending())?,
             };
-            let step = match fed >= LONG {
-                true => self.detached(py, read)?,
-                false => self.with(py, read)?,
-            };
-            let wanted = match step {
-                Ok(Progress::Done(_)) if !came.is_empty() => break,
-                Ok(Progress::Done(_)) => return self.end(slf),
-                Ok(wanted) => wanted,
-                // What came before it is given first; it is met again.
-                Err(_) if !came.is_empty() => break,
-                Err(error) => {
-                    drop(self.flush(slf, &wait));
-                    return Err(shaped(slf, &error));
-                }
-            };
-            if matches!(wanted, Progress::WantOutput) {
-                // Who cannot send can still read; and perhaps another thread is at it.
-                self.flush(slf, &wait).or_else(|error| match error.is_instance_of::<PyOSError>(py) {
-                    true => Ok(()),
-                    false => Err(error),
+            let room = pending.min(most - came.len());
+            if room > 0 && !self.wire.gathers() {
+                return self.with(py, |engine| {
+                    PyBytes::new_with(py, room, |room| match engine.session.read(room) {
+                        Ok(Progress::Done(count)) if count == room.len() => Ok(()),
+                        _ => Err(bug()),
+                    })
                 })?;
             }
-            if came.is_empty() || self.wire.has_more(py)? {
-                fed = self.fill(slf, &wait)?;
-            } else {
+            if room > 0 {
+                let before = came.len();
+                came.resize(before + room, 0);
+                let read =
+                    |engine: &mut Engine| engine.session.read(came.get_mut(before..).unwrap_or_default());
+                if !matches!(self.with(py, read)?, Ok(Progress::Done(count)) if count == room) {
+                    return Err(bug());
+                }
+                if came.len() < most {
+                    continue;
+                }
+            }
+            if !came.is_empty() && (came.len() == most || !self.wire.has_more(py)?) {
                 break;
             }
+            if came.is_empty() {
+                match self.with(py, |engine| engine.session.read(&mut [0]))? {
+                    Ok(Progress::Done(_)) => {
+                        self.end(slf)?;
+                        break;
+                    }
+                    // Who cannot send can still read; and perhaps another thread is at it.
+                    Ok(Progress::WantOutput) => {
+                        self.flush(slf, &wait).or_else(|error| {
+                            match error.is_instance_of::<PyOSError>(py) {
+                                true => Ok(()),
+                                false => Err(error),
+                            }
+                        })?;
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        drop(self.flush(slf, &wait));
+                        return Err(shaped(slf, &error));
+                    }
+                }
+            }
+            fed = self.fill(slf, &wait)?;
         }
-        Ok(())
+        Ok(PyBytes::new(py, &came))
     }
 
     /// The peer has closed, with or without close_notify.
@@ -368,11 +377,11 @@ impl Channel {
     }
 
     /// Encrypts and sends, part by part.
-    fn send<'a>(
+    fn send<'a, 'py>(
         &self,
-        slf: &Bound<'_, Self>,
+        slf: &Bound<'py, Self>,
         length: usize,
-        wait: &Wait,
+        wait: &Wait<'py>,
         part: impl Fn(usize, usize) -> PyResult<std::borrow::Cow<'a, [u8]>>,
     ) -> PyResult<usize> {
         let py = slf.py();
@@ -417,14 +426,14 @@ impl Channel {
     }
 
     /// Sends what there is, unless another thread is at it.
-    fn flush(&self, slf: &Bound<'_, Self>, wait: &Wait) -> PyResult<()> {
+    fn flush<'py>(&self, slf: &Bound<'py, Self>, wait: &Wait<'py>) -> PyResult<()> {
         match self.wire.try_writing(slf.py())? {
             Some(_turn) => self.flush_locked(slf, wait),
             None => Ok(()),
         }
     }
 
-    fn flush_locked(&self, slf: &Bound<'_, Self>, wait: &Wait) -> PyResult<()> {
+    fn flush_locked<'py>(&self, slf: &Bound<'py, Self>, wait: &Wait<'py>) -> PyResult<()> {
         let py = slf.py();
         loop {
             let chunk = self.with(py, |engine| match engine.chunk() {
@@ -438,7 +447,7 @@ impl Channel {
     }
 
     /// Takes bytes from the peer, or its end: of a socket to the end of a record, and never further. How many came.
-    fn fill(&self, slf: &Bound<'_, Self>, wait: &Wait) -> PyResult<usize> {
+    fn fill<'py>(&self, slf: &Bound<'py, Self>, wait: &Wait<'py>) -> PyResult<usize> {
         let py = slf.py();
         let mut count = 0;
         loop {

@@ -111,17 +111,17 @@ impl<'a> GeneralName<'a> {
 fn other_name(contents: &[u8]) -> Option<GeneralName<'_>> {
     let [kind, value] = parts(contents)?[..] else { return None };
     let [value] = value.parts(0xa0)?[..] else { return None };
-    let (label, tag) = match oid(kind)?.as_str() {
-        "1.3.6.1.4.1.311.20.2.3" => ("UPN", UTF8_STRING),
-        "1.3.6.1.5.5.7.8.5" => ("XmppAddr", UTF8_STRING),
-        "1.3.6.1.5.5.7.8.7" => ("SRVName", IA5_STRING),
-        "1.3.6.1.5.5.7.8.8" => ("NAIRealm", UTF8_STRING),
-        "1.3.6.1.5.5.7.8.9" => ("SmtpUTF8Mailbox", UTF8_STRING),
-        _ => ("", 0),
+    let known = match oid(kind)?.as_str() {
+        "1.3.6.1.4.1.311.20.2.3" => Some(("UPN", UTF8_STRING)),
+        "1.3.6.1.5.5.7.8.5" => Some(("XmppAddr", UTF8_STRING)),
+        "1.3.6.1.5.5.7.8.7" => Some(("SRVName", IA5_STRING)),
+        "1.3.6.1.5.5.7.8.8" => Some(("NAIRealm", UTF8_STRING)),
+        "1.3.6.1.5.5.7.8.9" => Some(("SmtpUTF8Mailbox", UTF8_STRING)),
+        _ => None,
     };
-    let text = match value.of(tag) {
-        Some(octets) => [label.as_bytes(), b":", octets].concat().into(),
-        None => b"<unsupported>"[..].into(),
+    let text = match known {
+        Some((label, tag)) if value.tag == tag => [label.as_bytes(), b":", value.contents].concat().into(),
+        _ => b"<unsupported>"[..].into(),
     };
     Some(GeneralName::Text("othername", text))
 }

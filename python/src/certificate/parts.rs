@@ -81,7 +81,7 @@ pub fn wide(contents: &[u8], size: usize) -> Option<String> {
     contents.chunks(size).map(|octets| char::from_u32(number(octets)).filter(|_| whole)).collect()
 }
 
-/// With dots.
+/// With dots. Nothing if an arc has more than 128 bits, which is the most that a UUID needs.
 pub fn oid(part: Part<'_>) -> Option<String> {
     let contents = part.of(OBJECT_IDENTIFIER)?;
     // OpenSSL's limit, and its reason: the time that a number of any length takes.

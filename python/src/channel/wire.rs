@@ -40,15 +40,17 @@ pub enum Wire {
 }
 
 /// How long a call may wait.
-pub struct Wait {
+pub struct Wait<'py> {
     begun: Instant,
+    /// The socket, while the call lasts.
+    socket: Option<Bound<'py, PyAny>>,
     /// For ever, if it is none.
     timeout: Option<Duration>,
     /// The method of the subclass that makes the exception for when it is over.
     what: &'static str,
 }
 
-impl Wait {
+impl Wait<'_> {
     pub const HANDSHAKE: &'static str = "_handshake_timed_out";
     pub const READ: &'static str = "_read_timed_out";
     pub const WRITE: &'static str = "_write_timed_out";
@@ -94,26 +96,19 @@ impl Wire {
     }
 
     /// Begins a call: its time runs from here.
-    pub fn begin(&self, py: Python<'_>, what: &'static str) -> PyResult<Wait> {
-        let timeout = match self {
-            Wire::Socket { .. } => {
-                let timeout = self.socket(py)?.call_method0(intern!(py, "gettimeout"))?;
-                seconds(timeout.extract()?)?
-            }
-            Wire::Buffers { .. } => Some(Duration::ZERO),
-        };
-        Ok(Wait { begun: Instant::now(), timeout, what })
-    }
-
-    fn socket<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let gone = || PyOSError::new_err("the socket is gone");
-        match self {
+    pub fn begin<'py>(&self, py: Python<'py>, what: &'static str) -> PyResult<Wait<'py>> {
+        let (socket, timeout) = match self {
             Wire::Socket { socket, .. } => {
                 let socket = socket.bind(py).call0()?;
-                if socket.is_none() { Err(gone()) } else { Ok(socket) }
+                if socket.is_none() {
+                    return Err(PyOSError::new_err("the socket is gone"));
+                }
+                let timeout = seconds(socket.call_method0(intern!(py, "gettimeout"))?.extract()?)?;
+                (Some(socket), timeout)
             }
-            Wire::Buffers { .. } => Err(gone()),
-        }
+            Wire::Buffers { .. } => (None, Some(Duration::ZERO)),
+        };
+        Ok(Wait { begun: Instant::now(), socket, timeout, what })
     }
 
     /// Whether a call may take more than one record.
@@ -132,7 +127,7 @@ impl Wire {
     }
 
     /// A turn at reading. While another thread has it, this one waits, as it would for the socket.
-    pub fn reading<'py>(&self, py: Python<'py>, wait: &Wait) -> PyResult<Turn<'py>> {
+    pub fn reading<'py>(&self, py: Python<'py>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
         match self {
             Wire::Socket { reading, .. } => turn(reading.bind(py), wait),
             Wire::Buffers { .. } => Ok(Turn(None)),
@@ -140,7 +135,7 @@ impl Wire {
     }
 
     /// A turn at writing.
-    pub fn writing<'py>(&self, py: Python<'py>, wait: &Wait) -> PyResult<Turn<'py>> {
+    pub fn writing<'py>(&self, py: Python<'py>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
         match self {
             Wire::Socket { writing, .. } => turn(writing.bind(py), wait),
             Wire::Buffers { .. } => Ok(Turn(None)),
@@ -164,14 +159,13 @@ impl Wire {
         &self,
         channel: &Bound<'py, Channel>,
         most: usize,
-        wait: &Wait,
+        wait: &Wait<'py>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let py = channel.py();
         match self {
             Wire::Socket { recv, .. } => {
-                let socket = self.socket(py)?;
-                self.ready(channel, &socket, false, wait)?;
-                let came = recv.bind(py).call1((socket, most));
+                self.ready(channel, false, wait)?;
+                let came = recv.bind(py).call1((&wait.socket, most));
                 let came = came.map_err(|error| failed(channel, error, wait, intern!(py, "_wants_read")))?;
                 Ok(came.cast_into::<PyBytes>()?)
             }
@@ -191,14 +185,13 @@ impl Wire {
         &self,
         channel: &Bound<'py, Channel>,
         chunk: Bound<'py, PyBytes>,
-        wait: &Wait,
+        wait: &Wait<'py>,
     ) -> PyResult<usize> {
         let py = channel.py();
         match self {
             Wire::Socket { send, .. } => {
-                let socket = self.socket(py)?;
-                self.ready(channel, &socket, true, wait)?;
-                let sent = send.bind(py).call1((socket, chunk));
+                self.ready(channel, true, wait)?;
+                let sent = send.bind(py).call1((&wait.socket, chunk));
                 sent.map_err(|error| failed(channel, error, wait, intern!(py, "_wants_write")))?.extract()
             }
             Wire::Buffers { outgoing, .. } => {
@@ -209,18 +202,12 @@ impl Wire {
 
     /// Waits for the socket where its own timeout would be too long: a deadline is for the whole call, and a peer
     /// that always has one more byte must not stretch it.
-    fn ready(
-        &self,
-        channel: &Bound<'_, Channel>,
-        socket: &Bound<'_, PyAny>,
-        writes: bool,
-        wait: &Wait,
-    ) -> PyResult<()> {
+    fn ready(&self, channel: &Bound<'_, Channel>, writes: bool, wait: &Wait<'_>) -> PyResult<()> {
         let (Wire::Socket { wait: function, .. }, Some(left)) = (self, wait.shortened()) else {
             return Ok(());
         };
         let py = channel.py();
-        match function.bind(py).call1((socket, writes, left.as_secs_f64()))?.is_truthy()? {
+        match function.bind(py).call1((&wait.socket, writes, left.as_secs_f64()))?.is_truthy()? {
             true => Ok(()),
             false => Err(called(channel, &PyString::new(py, wait.what))?),
         }
@@ -235,7 +222,7 @@ impl Wire {
     }
 }
 
-fn turn<'py>(lock: &Bound<'py, PyAny>, wait: &Wait) -> PyResult<Turn<'py>> {
+fn turn<'py>(lock: &Bound<'py, PyAny>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
     let py = lock.py();
     let acquire = intern!(py, "acquire");
     if lock.call_method1(acquire, (false,))?.is_truthy()? {
@@ -250,7 +237,7 @@ fn turn<'py>(lock: &Bound<'py, PyAny>, wait: &Wait) -> PyResult<Turn<'py>> {
 }
 
 /// An exception of the socket, as a program that had ssl expects it.
-fn failed(channel: &Bound<'_, Channel>, error: PyErr, wait: &Wait, wants: &Bound<'_, PyString>) -> PyErr {
+fn failed(channel: &Bound<'_, Channel>, error: PyErr, wait: &Wait<'_>, wants: &Bound<'_, PyString>) -> PyErr {
     let py = channel.py();
     let made = if error.is_instance_of::<PyBlockingIOError>(py) {
         called(channel, wants)
