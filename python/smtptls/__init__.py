@@ -62,25 +62,45 @@ from ._native import (
 )
 
 if TYPE_CHECKING:
+    from . import aio
+    from ._inject import extract_from_smtplib, inject_into_smtplib
+    from ._send import send
+    from ._smtp import LMTP, SMTP, SMTP_SSL
     from ._sslcontext import SSLContext, SSLObject, SSLSocket, create_default_context
 
 # Where things are that not every program needs: they are imported when they are asked for.
 _LATER = {
+    "LMTP": "_smtp",
+    "SMTP": "_smtp",
+    "SMTP_SSL": "_smtp",
     "SSLContext": "_sslcontext",
     "SSLObject": "_sslcontext",
     "SSLSocket": "_sslcontext",
+    "aio": None,
     "create_default_context": "_sslcontext",
+    "extract_from_smtplib": "_inject",
+    "inject_into_smtplib": "_inject",
+    "send": "_send",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    place = _LATER[name]
+    module = import_module(f".{place or name}", __name__)
+    globals()[name] = value = module if place is None else getattr(module, name)
     return value
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
 __all__ = [
+    "LMTP",
+    "SMTP",
+    "SMTP_SSL",
     "Action",
     "Auth",
     "CertificateError",
@@ -121,7 +141,11 @@ __all__ = [
     "WantOutput",
     "WantSignature",
     "__version__",
+    "aio",
     "create_default_context",
     "escape",
+    "extract_from_smtplib",
     "fingerprint",
+    "inject_into_smtplib",
+    "send",
 ]

@@ -7,14 +7,16 @@ importing fails, and nothing goes through OpenSSL unseen.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
 import socket
 import ssl
 import sys
+import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import _sslerrors as errors
@@ -45,7 +47,9 @@ def _wait(sock: socket.socket, writes: bool, seconds: float) -> bool:
 
 def _own_methods(kind: type) -> tuple[Any, Any]:
     """The recv and send of the socket below ssl's."""
-    below = kind.__mro__[kind.__mro__.index(ssl.SSLSocket) + 1 :]
+    classes = kind.__mro__
+    # gevent's comes without ssl's above it.
+    below = classes[classes.index(ssl.SSLSocket) + 1 :] if ssl.SSLSocket in classes else classes
     recv, send = (next(base for base in below if name in vars(base)) for name in ("recv", "send"))
     return vars(recv)["recv"], vars(send)["send"]
 
@@ -166,7 +170,10 @@ class _Connection(Channel):
 
     @property
     def owner(self) -> Any:
-        return self._owner()
+        owner = self._owner()
+        # gevent's socket is below the one that the program has.
+        above = getattr(owner, "_sslsock", None)
+        return above() if above else owner
 
     @property
     def session(self) -> None:
@@ -291,10 +298,10 @@ def _setting(name: str, check: Callable[[SSLContext, Any], None] | None = None) 
         return kept.__get__(self, type(self))
 
     def put(self: SSLContext, value: Any) -> None:
-        self._changes()
-        if check:
-            check(self, value)
-        kept.__set__(self, value)
+        with self._changes():
+            if check:
+                check(self, value)
+            kept.__set__(self, value)
 
     return property(get, put, doc=kept.__doc__)
 
@@ -339,6 +346,7 @@ class SSLContext(ssl.SSLContext):
 
     _builder: ConfigBuilder
     _cache: dict[bool, tuple[Config, Policy]]
+    _lock: threading.RLock
     _fixed: tuple[Config, Policy] | None
     _system_roots: bool
     _system_roots_read: bool
@@ -353,6 +361,7 @@ class SSLContext(ssl.SSLContext):
         # As with ssl, tickets are good as long as the context, in all processes that have it.
         self._builder.ticket_keys([os.urandom(32)])
         self._cache = {}
+        self._lock = threading.RLock()
         self._fixed = None
         self._system_roots = self._system_roots_read = False
         self._sources = []
@@ -395,10 +404,17 @@ class SSLContext(ssl.SSLContext):
         lambda self, value: _check_false("a common name is no host name (RFC 9525 section 2)")(self, value),
     )
 
-    def _changes(self) -> None:
-        if vars(self).get("_fixed"):
-            raise errors.plain(Code.FROZEN, "FROZEN", "a context from a Config and a Policy does not change")
-        vars(self).setdefault("_cache", {}).clear()
+    @contextlib.contextmanager
+    def _changes(self) -> Iterator[None]:
+        """One change at a time. What was made before it is not used for connections that begin after it."""
+        with self._lock:
+            if self._fixed:
+                message = "a context from a Config and a Policy does not change"
+                raise errors.plain(Code.FROZEN, "FROZEN", message)
+            try:
+                yield
+            finally:
+                self._cache = {}
 
     def load_verify_locations(
         self,
@@ -407,26 +423,26 @@ class SSLContext(ssl.SSLContext):
         cadata: str | ReadableBuffer | None = None,
     ) -> None:
         """Trusts the certificates of a PEM file, of the files in a directory, or of PEM text or DER."""
-        self._changes()
-        if cafile is None and capath is None and cadata is None:
-            raise TypeError("cafile, capath and cadata cannot be all omitted")
-        if cafile is not None:
-            self._load(self._builder.add_roots_file, os.fsdecode(cafile))
-            self._sources.append({"cafile": cafile})
-        if capath is not None:
-            self._load(self._builder.add_roots_directory, os.fsdecode(capath))
-            self._sources.append({"capath": capath})
-        if cadata is not None:
-            if isinstance(cadata, str):
-                self._load(self._builder.add_roots_pem, cadata.encode("ascii"))
-            else:
-                self._load(self._builder.add_roots_der, bytes(cadata))
-            self._sources.append({"cadata": cadata})
+        with self._changes():
+            if cafile is None and capath is None and cadata is None:
+                raise TypeError("cafile, capath and cadata cannot be all omitted")
+            if cafile is not None:
+                self._load(self._builder.add_roots_file, os.fsdecode(cafile))
+                self._sources.append({"cafile": cafile})
+            if capath is not None:
+                self._load(self._builder.add_roots_directory, os.fsdecode(capath))
+                self._sources.append({"capath": capath})
+            if cadata is not None:
+                if isinstance(cadata, str):
+                    self._load(self._builder.add_roots_pem, cadata.encode("ascii"))
+                else:
+                    self._load(self._builder.add_roots_der, bytes(cadata))
+                self._sources.append({"cadata": cadata})
 
     def set_default_verify_paths(self) -> None:
         """Trusts the authorities that the system trusts. They are read when the first connection is made."""
-        self._changes()
-        self._system_roots = True
+        with self._changes():
+            self._system_roots = True
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
         """The same."""
@@ -444,9 +460,9 @@ class SSLContext(ssl.SSLContext):
         Connections that begin from now on have it. A key with a password cannot be read; decrypt it with
         "openssl pkey".
         """
-        self._changes()
-        chain, key = os.fsdecode(certfile), os.fsdecode(certfile if keyfile is None else keyfile)
-        self._load(self._builder.replace_keypair_file, chain, key)
+        with self._changes():
+            chain, key = os.fsdecode(certfile), os.fsdecode(certfile if keyfile is None else keyfile)
+            self._load(self._builder.replace_keypair_file, chain, key)
 
     def _load(self, load: Callable[..., None], *paths: Any) -> None:
         try:
@@ -462,14 +478,14 @@ class SSLContext(ssl.SSLContext):
         """Chooses cipher suites by a list in OpenSSL's language; of those the ones that rustls has. Suites of
         TLS 1.3 stay as they are.
         """
-        self._changes()
-        super().set_ciphers(ciphers)
-        names = [cipher["name"] for cipher in super().get_ciphers() if cipher["protocol"] != "TLSv1.3"]
-        try:
-            self._builder.ciphers(names)
-        except Error:
-            message = f"No cipher can be selected: rustls has none of {ciphers!r}"
-            raise errors.plain(Code.ARGUMENT, "NO_CIPHER_MATCH", message) from None
+        with self._changes():
+            super().set_ciphers(ciphers)
+            names = [cipher["name"] for cipher in super().get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+            try:
+                self._builder.ciphers(names)
+            except Error:
+                message = f"No cipher can be selected: rustls has none of {ciphers!r}"
+                raise errors.plain(Code.ARGUMENT, "NO_CIPHER_MATCH", message) from None
 
     def get_ciphers(self) -> list[Any]:
         """The suites that are in use, as ssl tells them."""
@@ -479,11 +495,11 @@ class SSLContext(ssl.SSLContext):
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """The application protocols (RFC 7301) to offer, or as a server to take."""
-        self._changes()
-        protocols = [bytes(protocol, "ascii") for protocol in alpn_protocols]
-        if not all(0 < len(protocol) < 256 for protocol in protocols):
-            raise errors.plain(Code.ARGUMENT, "BAD_ALPN", "ALPN protocols must be 1 to 255 in length")
-        self._builder.alpn(protocols)
+        with self._changes():
+            protocols = [bytes(protocol, "ascii") for protocol in alpn_protocols]
+            if not all(0 < len(protocol) < 256 for protocol in protocols):
+                raise errors.plain(Code.ARGUMENT, "BAD_ALPN", "ALPN protocols must be 1 to 255 in length")
+            self._builder.alpn(protocols)
 
     def set_npn_protocols(self, npn_protocols: Iterable[str]) -> NoReturn:
         raise errors.unsupported("NPN is gone; use set_alpn_protocols")
@@ -494,12 +510,12 @@ class SSLContext(ssl.SSLContext):
 
     def set_groups(self, groups: str | bytes, /) -> None:
         """The groups for the key exchange, in order of preference, with colons between."""
-        self._changes()
-        try:
-            self._builder.groups(os.fsdecode(groups))
-        except Error as error:
-            # Both, since ssl has ValueError for a name that it does not know.
-            raise errors.shaped(error) from None
+        with self._changes():
+            try:
+                self._builder.groups(os.fsdecode(groups))
+            except Error as error:
+                # Both, since ssl has ValueError for a name that it does not know.
+                raise errors.shaped(error) from None
 
     def load_dh_params(self, path: object, /) -> NoReturn:
         raise errors.unsupported("rustls has no key exchange over finite fields; leave load_dh_params out")
@@ -548,7 +564,9 @@ class SSLContext(ssl.SSLContext):
             return self._fixed
         made = self._cache.get(server_side)
         if made is None:
-            made = self._cache[server_side] = self._make(server_side)
+            with self._lock:
+                made = self._cache.get(server_side) or self._make(server_side)
+                self._cache[server_side] = made
         return made
 
     def _make(self, server_side: bool) -> tuple[Config, Policy]:

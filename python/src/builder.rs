@@ -1,7 +1,7 @@
 //! A Config in the making, for SSLContext: settings come one by one, and may change after it was made.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use pyo3::prelude::*;
 use smtptls::{ClientAuth, Error, TlsVersion};
@@ -17,20 +17,24 @@ use crate::session::bug;
 pub struct ConfigBuilder(Mutex<smtptls::ConfigBuilder>);
 
 impl ConfigBuilder {
-    fn lock(&self) -> PyResult<MutexGuard<'_, smtptls::ConfigBuilder>> {
-        self.0.lock().map_err(|_| bug())
-    }
-
     /// Tries it on a copy first: the engine's own is spoilt for good by a failure.
     fn change<R: Send>(
         &self,
         py: Python<'_>,
         step: impl FnOnce(&mut smtptls::ConfigBuilder) -> Result<R, Error> + Send,
     ) -> PyResult<R> {
-        let mut changed = self.lock()?.clone();
-        let result = py.detach(|| step(&mut changed)).map_err(|error| raised(&error))?;
-        *self.lock()? = changed;
-        Ok(result)
+        // The lock is held as long as it takes, so that two changes are one after the other; and never by who waits
+        // for Python.
+        let result = py.detach(|| {
+            let mut builder = self.0.lock().ok()?;
+            let mut changed = builder.clone();
+            let result = step(&mut changed);
+            if result.is_ok() {
+                *builder = changed;
+            }
+            Some(result)
+        });
+        result.ok_or_else(bug)?.map_err(|error| raised(&error))
     }
 }
 
@@ -97,7 +101,7 @@ impl ConfigBuilder {
         tickets: isize,
     ) -> PyResult<Config> {
         let tickets = usize::try_from(tickets).map_err(|_| argument("tickets is a count of tickets"))?;
-        let mut builder = self.lock()?.clone();
+        let mut builder = self.0.lock().map_err(|_| bug())?.clone();
         builder.min_version(min_version.0).max_version(max_version.0);
         builder.client_auth(client_auth.0, false).tickets(tickets);
         let frozen = py.detach(|| builder.freeze()).map_err(|error| raised(&error))?;

@@ -103,7 +103,7 @@ def test_it_is_as_ssl_s(pki: Any, ours: str) -> None:
 
 
 def test_what_a_socket_is(pki: Any) -> None:
-    """A subclass, so that isinstance finds it; and Info tells more than ssl."""
+    """A subclass, so that isinstance finds it; Info tells more than ssl. R5929-3-1, R9266-3-1."""
 
     def use(sock: Any) -> Any:
         assert isinstance(sock, ssl.SSLSocket)
