@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 import smtptls
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Sink
 from ca.ca import NAME, Paths
 from conftest import ROOT
+from users.peers import mail_server
 
 PAGE = (ROOT / "docs/python.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -49,12 +48,8 @@ def server(pki: Paths) -> Iterator[int]:
     """The port of an SMTP server with STARTTLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki.leaf, pki.leaf_key)
-    controller = Controller(Sink(), hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True)
-    controller.start()
-    try:
-        yield controller.server.sockets[0].getsockname()[1]
-    finally:
-        controller.stop()
+    with mail_server(context) as recorder:
+        yield recorder.port
 
 
 def run(snippet: str, port: int, pki: Paths, folder: Path) -> str:
