@@ -49,7 +49,10 @@ def put_in_place() -> None:
             self._changes()
             kept.__set__(self, value)
 
-        setattr(Context, name, property(lambda self, kept=kept, kind=kind: kind(kept.__get__(self)), put))
+        def get(self: Any, kept: Any = kept, kind: Any = kind) -> Any:
+            return kind(kept.__get__(self))
+
+        setattr(Context, name, property(get, put))
 
     def stdlib_context(*args: Any, certfile: Any = None, keyfile: Any = None, **options: Any) -> Any:
         context = Context(ssl.PROTOCOL_TLS_SERVER if options.get("purpose") else ssl.PROTOCOL_TLS_CLIENT)
@@ -79,6 +82,10 @@ class Result(unittest.TextTestResult):
 
     outcomes: ClassVar[dict[str, list[str]]] = {}
 
+    def why(self, err: Any, test: Any) -> str:
+        # The text that unittest prints; it has no public name.
+        return str(self._exc_info_to_string(err, test))  # type: ignore[attr-defined]
+
     def note(self, test: Any, what: str, why: str = "") -> None:
         # A test that lies in a subtest counts with it.
         name = str(test.id()).split(" ")[0]
@@ -91,11 +98,11 @@ class Result(unittest.TextTestResult):
 
     def addError(self, test: Any, err: Any) -> None:
         super().addError(test, err)
-        self.note(test, "error", self._exc_info_to_string(err, test))
+        self.note(test, "error", self.why(err, test))
 
     def addFailure(self, test: Any, err: Any) -> None:
         super().addFailure(test, err)
-        self.note(test, "failure", self._exc_info_to_string(err, test))
+        self.note(test, "failure", self.why(err, test))
 
     def addSkip(self, test: Any, reason: str) -> None:
         super().addSkip(test, reason)
@@ -104,7 +111,7 @@ class Result(unittest.TextTestResult):
     def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
         super().addSubTest(test, subtest, err)
         if err is not None:
-            self.note(test, "failure", self._exc_info_to_string(err, test))
+            self.note(test, "failure", self.why(err, test))
 
 
 def main() -> None:
@@ -112,12 +119,13 @@ def main() -> None:
     if which == "smtptls":
         put_in_place()
     # Nothing that lies outside of this machine.
-    importlib.import_module("test.support").use_resources = []
+    vars(importlib.import_module("test.support"))["use_resources"] = []
     suite = unittest.TestSuite()
     for name in modules:
         module = importlib.import_module(name)
         suite.addTests(unittest.defaultTestLoader.loadTestsFromModule(module))
-    unittest.TextTestRunner(io.StringIO(), resultclass=Result, verbosity=0).run(suite)
+    result: Any = Result
+    unittest.TextTestRunner(io.StringIO(), resultclass=result, verbosity=0).run(suite)
     sys.stdout.write("\n" + json.dumps({"handshakes": handshakes, "outcomes": Result.outcomes}) + "\n")
     sys.stdout.flush()
     # Threads that a test has left behind do not keep it.
