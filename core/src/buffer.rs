@@ -68,6 +68,10 @@ impl Buffer {
 
     /// Takes as many of `bytes` as there is room for, and says how many.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
+        if self.bytes.is_empty() {
+            // No more than it takes, for many sessions with a little each.
+            self.bytes = vec![0; bytes.len().clamp(1, CAPACITY)];
+        }
         let space = self.space();
         let count = bytes.len().min(space.len());
         space[..count].copy_from_slice(&bytes[..count]);

@@ -253,8 +253,9 @@ impl Session {
         self.input.filled(count);
     }
 
-    /// Gives memory back that an idle session does not need.
-    pub(crate) fn rest(&mut self) {
+    /// Gives memory back that an idle session does not need. `Stream` does so after each call; who carries the octets
+    /// may do it before a long wait.
+    pub fn rest(&mut self) {
         self.input.release();
         self.lines.release();
         if let Some(tls) = &mut self.tls {

@@ -125,7 +125,18 @@ impl<T: Transport> Stream<T> {
 
     /// As [`Session::read`], waiting for the peer. After `Timeout` the session is as it was.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Progress<usize>, Error> {
-        self.run(Deadline::of(self.io_limit), |session| session.read(buffer))
+        let until = Deadline::of(self.io_limit);
+        loop {
+            match self.run(until, |session| session.read(buffer))? {
+                // A peer that sends and does not read until that is taken: who cannot send can receive.
+                Progress::WantOutput => match self.receive(until)? {
+                    Progress::Done(()) => {}
+                    Progress::WantRetry => return Ok(Progress::WantRetry),
+                    _ => return Ok(Progress::WantOutput),
+                },
+                done => return Ok(done),
+            }
+        }
     }
 
     /// Writes all of `data`, and sends it unless `more` follows. A transport that would block gets as much as

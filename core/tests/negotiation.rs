@@ -170,8 +170,14 @@ fn no_key_that_fits() {
 /// RFC 7301 section 3.2: a server of more than mail takes the first of its own protocols that is offered.
 #[test]
 fn one_of_many_protocols() {
-    let client = with(|config| drop(config.alpn(&[b"h2", b"smtp"]).unwrap()));
-    let server = |many: bool| with(|config| drop(config.alpn(&[b"smtp"]).unwrap().alpn_of_many(many)));
+    let client = with(|config| {
+        config.alpn(&[b"h2", b"smtp"]).unwrap();
+    });
+    let server = |many: bool| {
+        with(|config| {
+            config.alpn(&[b"smtp"]).unwrap().alpn_of_many(many);
+        })
+    };
     let (.., session) = meet(&client, &server(true)).unwrap();
     assert_eq!(session.info().unwrap().alpn(), Some(b"smtp".as_slice()));
     assert!(meet(&client, &server(false)).is_err());

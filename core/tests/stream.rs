@@ -242,3 +242,44 @@ fn a_reset_has_its_errno() {
     let error = stream.start(Entry::Greeting, 0).unwrap_err();
     assert_eq!((error.code(), error.os()), (Code::Io, Some(rustix::io::Errno::CONNRESET.raw_os_error())));
 }
+
+/// Both sides have sent more than the sockets hold, and neither waits: each can receive all the same, or they would wait
+/// for each other for ever.
+#[test]
+fn both_sides_send_at_once() {
+    const SIZE: usize = 3_000_000;
+    let (near, far) = pair();
+    let mut streams = [
+        Stream::new(client(Level::Verify), Fd::new(&near, Mode::NonBlocking)),
+        Stream::new(server(Level::Encrypt), Fd::new(&far, Mode::NonBlocking)),
+    ];
+    let mut up = [false; 2];
+    while !up[0] || !up[1] {
+        for (stream, up) in streams.iter_mut().zip(&mut up) {
+            *up = *up || stream.start(Entry::Handshake, 0).unwrap() == Progress::Done(());
+        }
+    }
+    let block = vec![b'm'; 65_536];
+    let (mut sent, mut came) = ([0; 2], [0; 2]);
+    let mut idle = 0;
+    while came != [SIZE; 2] {
+        let before = (sent, came);
+        for n in 0..2 {
+            let rest = &block[..block.len().min(SIZE - sent[n])];
+            // All that it takes, and then a look whether something came.
+            if let (false, Progress::Done(count)) = (rest.is_empty(), streams[n].write(rest, false).unwrap())
+            {
+                sent[n] += count;
+                continue;
+            }
+            let _ = streams[n].flush().unwrap();
+            let mut buffer = [0; 16_384];
+            while let Progress::Done(count) = streams[n].read(&mut buffer).unwrap() {
+                assert!(count > 0);
+                came[n] += count;
+            }
+        }
+        idle = if (sent, came) == before { idle + 1 } else { 0 };
+        assert!(idle < 100, "nothing moves any more: {sent:?} sent, {came:?} came");
+    }
+}

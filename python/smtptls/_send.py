@@ -128,7 +128,7 @@ def send(
         refused = mail.give(client, mail_options, rcpt_options)
         reply = client.data_reply
         assert reply is not None
-        return Sent(client.info if client.is_tls else None, refused, reply, reason)
+        return Sent(client.info, refused, reply, reason)
     except TimeoutError as late:
         if isinstance(late, Error):
             raise

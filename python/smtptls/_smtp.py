@@ -219,11 +219,13 @@ class SMTP(smtplib.SMTP):
         """Let the engine hear in memory what smtplib heard, and say what follows from it: an Error."""
         said = (self.ehlo_resp if self.does_esmtp else self.helo_resp) or b""
         *others, last = said.split(b"\n")
-        for reply in (b"220 \r\n", b"".join(b"250-%s\r\n" % line for line in others) + b"250 %s\r\n" % last):
-            with contextlib.suppress(WantInput, WantOutput):
-                session.start(Entry.GREETING)
-            session.sent(len(session.output()))
-            session.feed(reply)
+        hello = b"".join(b"250-%s\r\n" % line for line in others) + b"250 %s\r\n" % last
+        for reply in (b"220 \r\n", hello):
+            while reply:
+                with contextlib.suppress(WantInput, WantOutput):
+                    session.start(Entry.GREETING)
+                session.sent(len(session.output()))
+                reply = reply[session.feed(reply) :]
         session.start(Entry.GREETING)
 
     def _unread(self) -> int:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # in its place.
 _OpenSSL = ssl.SSLContext
 
+# The socket in C, below Python's.
+_SYSTEM = socket.socket.__mro__[1]
+
 _WANT_READ, _WANT_WRITE = int(ssl.SSL_ERROR_WANT_READ), int(ssl.SSL_ERROR_WANT_WRITE)
 
 _OLD_PROTOCOLS = (ssl.PROTOCOL_TLSv1, ssl.PROTOCOL_TLSv1_1)
@@ -45,13 +48,15 @@ def _wait(sock: socket.socket, writes: bool, seconds: float) -> bool:
     return bool(poll.poll(math.ceil(seconds * 1000)))
 
 
-def _own_methods(kind: type) -> tuple[Any, Any]:
-    """The recv and send of the socket below ssl's."""
+def _own_methods(kind: type) -> tuple[Any, ...]:
+    """The recv and send of the socket below ssl's, and what waits for it and reads from its descriptor."""
     classes = kind.__mro__
     # gevent's comes without ssl's above it.
     below = classes[classes.index(ssl.SSLSocket) + 1 :] if ssl.SSLSocket in classes else classes
     recv, send = (next(base for base in below if name in vars(base)) for name in ("recv", "send"))
-    return vars(recv)["recv"], vars(send)["send"]
+    # Where recv is another's, so is all waiting.
+    read = os.read if recv is _SYSTEM else None
+    return vars(recv)["recv"], vars(send)["send"], _wait, read
 
 
 class _Certificate:
@@ -267,6 +272,15 @@ class SSLSocket(ssl.SSLSocket):
         plain = PlainSocket(self.family, self.type, self.proto, self.detach())
         plain.settimeout(timeout)
         return plain
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """As ssl has it."""
+        connection = self._sslobj  # type: ignore[attr-defined]
+        if type(data) is bytes and connection is not None and not flags and self.gettimeout() != 0:
+            # It takes all of it at once; ssl would look at it piece by piece.
+            connection.write(data)
+        else:
+            super().sendall(data, flags)
 
     def shutdown(self, how: int) -> None:
         """As socket.shutdown. TLS stays: ssl's own would go on in plaintext."""
@@ -640,7 +654,7 @@ class SSLContext(ssl.SSLContext):
         session: object = None,
     ) -> _Connection:
         reference = weakref.ref(sock)
-        ends = (reference, *_own_methods(type(sock)), _wait)
+        ends = (reference, *_own_methods(type(sock)))
         return self._connection(server_side, server_hostname, owner, session, reference, socket=ends)
 
     def _wrap_bio(

@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PySlice};
 use smtptls::{Close, Entry, Progress};
 
 use crate::arguments::Writable;
-use crate::channel::wire::{Frame, Wait, Wire};
+use crate::channel::wire::{Buffers, Frame, Socket, Wait, Wire};
 use crate::config::Config;
 use crate::errors::raised;
 use crate::info::Info;
@@ -78,8 +78,8 @@ impl Engine {
 
 #[pymethods]
 impl Channel {
-    /// host is the server that the policy is about; None for a server's side. socket is a weak reference to it, its
-    /// own recv and send as functions, and a function that waits for it; buffers are the incoming and the outgoing.
+    /// host is the server that the policy is about; None for a server's side. socket and
+    /// buffers are as in `wire`.
     #[new]
     #[pyo3(signature = (config, policy, host, *, socket=None, buffers=None))]
     fn new(
@@ -87,8 +87,8 @@ impl Channel {
         config: &Config,
         policy: &Policy,
         host: Option<&str>,
-        socket: Option<(Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>)>,
-        buffers: Option<(Py<PyAny>, Py<PyAny>)>,
+        socket: Option<Socket>,
+        buffers: Option<Buffers>,
     ) -> PyResult<Self> {
         let engine = Engine {
             session: session(config, policy, host),
@@ -108,7 +108,7 @@ impl Channel {
     fn read_hello(slf: &Bound<'_, Self>) -> PyResult<Option<String>> {
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::HANDSHAKE)?;
-        let _turn = channel.wire.reading(py, &wait)?;
+        let _turn = channel.wire.reading(slf, &wait)?;
         loop {
             let hello = channel.with(py, |engine| {
                 let hello = engine.hello.get_or_insert_default();
@@ -143,7 +143,7 @@ impl Channel {
         const ALERT: [u8; 6] = [21, 3, 3, 0, 2, 2];
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::HANDSHAKE)?;
-        let _turn = channel.wire.writing(py, &wait)?;
+        let _turn = channel.wire.writing(slf, &wait)?;
         let record = [ALERT.as_slice(), &[alert]].concat();
         channel.wire.send(slf, PyBytes::new(py, &record), &wait).map(drop)
     }
@@ -152,7 +152,7 @@ impl Channel {
     fn handshake(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::HANDSHAKE)?;
-        let _turn = channel.wire.reading(py, &wait)?;
+        let _turn = channel.wire.reading(slf, &wait)?;
         loop {
             let step = channel.detached(py, |engine| {
                 let up = engine.up;
@@ -209,17 +209,16 @@ impl Channel {
     fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::WRITE)?;
-        let _turn = channel.wire.writing(py, &wait)?;
+        let _turn = channel.wire.writing(slf, &wait)?;
         if let Ok(bytes) = data.cast::<PyBytes>() {
-            return channel.send(slf, bytes.as_bytes().len(), &wait, |from, to| {
-                Ok(bytes.as_bytes().get(from..to).unwrap_or_default().into())
-            });
+            let length = bytes.as_bytes().len();
+            return channel.send(slf, length, &wait, |from, to| Ok((bytes.clone(), from, to)));
         }
         let view = PyMemoryView::from(data)?.call_method1(intern!(py, "cast"), ("B",))?;
         channel.send(slf, view.len()?, &wait, |from, to| {
             let part = view.get_item(PySlice::new(py, isize::try_from(from)?, isize::try_from(to)?, 1))?;
-            let part = part.call_method0(intern!(py, "tobytes"))?;
-            Ok(part.cast::<PyBytes>()?.as_bytes().to_vec().into())
+            let part = part.call_method0(intern!(py, "tobytes"))?.cast_into::<PyBytes>()?;
+            Ok((part, 0, to - from))
         })
     }
 
@@ -232,16 +231,19 @@ impl Channel {
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::READ)?;
-        let _turn = channel.wire.reading(py, &wait)?;
+        // Before it waits for who reads: the peer may wait for this.
+        channel.with(py, |engine| {
+            engine.closed = true;
+            drop(engine.session.close(Close::Half));
+        })?;
+        channel.flush(slf, &wait)?;
+        let _turn = channel.wire.reading(slf, &wait)?;
         loop {
-            let step = channel.with(py, |engine| {
-                engine.closed = true;
-                match engine.session.close(Close::Half) {
-                    Ok(_) if engine.session.pending() > 0 => Ok(Closing::Data),
-                    Ok(Progress::Done(())) if engine.session.is_truncated() => Ok(Closing::Truncated),
-                    Ok(_) => engine.session.read(&mut [0]).map(Closing::Read),
-                    Err(error) => Err(error),
-                }
+            let step = channel.with(py, |engine| match engine.session.close(Close::Half) {
+                Ok(_) if engine.session.pending() > 0 => Ok(Closing::Data),
+                Ok(Progress::Done(())) if engine.session.is_truncated() => Ok(Closing::Truncated),
+                Ok(_) => engine.session.read(&mut [0]).map(Closing::Read),
+                Err(error) => Err(error),
             })?;
             match step {
                 Ok(Closing::Read(Progress::Done(_))) => return channel.flush(slf, &wait),
@@ -307,7 +309,7 @@ impl Channel {
             return Ok(PyBytes::new(py, b""));
         }
         let wait = self.wire.begin(py, Wait::READ)?;
-        let _turn = self.wire.reading(py, &wait)?;
+        let _turn = self.wire.reading(slf, &wait)?;
         let mut came = Vec::new();
         let mut fed = 0;
         loop {
@@ -318,10 +320,12 @@ impl Channel {
             let room = pending.min(most - came.len());
             if room > 0 && !self.wire.gathers() {
                 return self.with(py, |engine| {
-                    PyBytes::new_with(py, room, |room| match engine.session.read(room) {
+                    let came = PyBytes::new_with(py, room, |room| match engine.session.read(room) {
                         Ok(Progress::Done(count)) if count == room.len() => Ok(()),
                         _ => Err(bug()),
-                    })
+                    });
+                    engine.session.rest();
+                    came
                 })?;
             }
             if room > 0 {
@@ -377,12 +381,12 @@ impl Channel {
     }
 
     /// Encrypts and sends, part by part.
-    fn send<'a, 'py>(
+    fn send<'py>(
         &self,
         slf: &Bound<'py, Self>,
         length: usize,
         wait: &Wait<'py>,
-        part: impl Fn(usize, usize) -> PyResult<std::borrow::Cow<'a, [u8]>>,
+        part: impl Fn(usize, usize) -> PyResult<(Bound<'py, PyBytes>, usize, usize)>,
     ) -> PyResult<usize> {
         let py = slf.py();
         let before = self.with(py, |engine| engine.unanswered)?;
@@ -397,8 +401,9 @@ impl Channel {
         let mut taken = 0;
         while taken < length {
             let most = if wait.waits() { CHUNK } else { RECORD };
-            let data = part(taken, length.min(taken + most))?;
-            let write = |engine: &mut Engine| engine.session.write(&data, false);
+            let (bytes, from, to) = part(taken, length.min(taken + most))?;
+            let data = bytes.as_bytes().get(from..to).unwrap_or_default();
+            let write = |engine: &mut Engine| engine.session.write(data, false);
             let step = match data.len() >= LONG {
                 true => self.detached(py, write)?,
                 false => self.with(py, write)?,
@@ -440,7 +445,9 @@ impl Channel {
                 [] => None,
                 chunk => Some(PyBytes::new(py, chunk).unbind()),
             })?;
-            let Some(chunk) = chunk else { return Ok(()) };
+            let Some(chunk) = chunk else {
+                return self.with(py, |engine| engine.session.rest());
+            };
             let sent = self.wire.send(slf, chunk.into_bound(py), wait)?;
             self.with(py, |engine| engine.session.sent(sent))?;
         }
@@ -451,8 +458,8 @@ impl Channel {
         let py = slf.py();
         let mut count = 0;
         loop {
-            let most = self.with(py, |engine| engine.frame.wanted())?;
-            let data = self.wire.receive(slf, most, wait)?;
+            let (most, body) = self.with(py, |engine| engine.frame.wanted())?;
+            let data = self.wire.receive(slf, most, body, wait)?;
             let data = data.as_bytes();
             count += data.len();
             let whole = self.with(py, |engine| {

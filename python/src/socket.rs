@@ -81,11 +81,15 @@ impl Socket {
             _ => self.timeout,
         };
         Python::attach(|py| {
-            let result = match &self.socket {
-                Some(socket) if self.must_change(wanted) => changed(socket.bind(py), wanted, self.own, call),
-                Some(socket) => call(socket.bind(py)),
+            // A socket that was interrupted by a signal after some octets says so by their count.
+            let result = match (py.check_signals(), &self.socket) {
+                (Err(raised), _) => Err(raised),
+                (Ok(()), Some(socket)) if self.must_change(wanted) => {
+                    changed(socket.bind(py), wanted, self.own, call)
+                }
+                (Ok(()), Some(socket)) => call(socket.bind(py)),
                 // Without a socket the program carries the bytes.
-                None => return Err(io::ErrorKind::WouldBlock.into()),
+                (Ok(()), None) => return Err(io::ErrorKind::WouldBlock.into()),
             };
             result.map_err(|raised| self.failed(py, raised))
         })

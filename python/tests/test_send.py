@@ -299,6 +299,18 @@ def test_a_name_that_is_not_ascii_needs_no_smtputf8(trusting: Config, tls: ssl.S
         assert mailbox.content().isascii()
 
 
+@pytest.mark.parametrize(("charset", "marked"), [("utf-8", True), ("latin-1", False)])
+def test_a_text_whose_head_is_not_ascii(
+    charset: str, marked: bool, trusting: Config, tls: ssl.SSLContext
+) -> None:
+    """RFC 6532 knows UTF-8 and nothing else."""
+    text = f"From: {SENDER}\r\nTo: {RECIPIENT}\r\nSubject: Grüße\r\n\r\nx\r\n".encode(charset)
+    with aiosmtpd(tls_context=tls, enable_SMTPUTF8=True) as (port, mailbox):
+        sent(text, port, trusting)
+        assert ("SMTPUTF8" in mailbox.envelopes[0].mail_options) == marked
+        assert mailbox.content() == text
+
+
 def test_a_message_of_the_old_kind(trusting: Config, tls: ssl.SSLContext) -> None:
     made = email.mime.text.MIMEText("From here\nGrüße\n", "plain", "utf-8")
     made["From"], made["To"], made["Bcc"] = SENDER, f"Bøb <{RECIPIENT}>", "c@x.test"
@@ -369,7 +381,7 @@ def test_may_falls_back_to_plaintext(
         result = sent(TEXT, port, trusting, policy=policy)
     assert not result.is_tls and result.info is None and result.reply == (250, b"queued")
     assert result.plaintext_reason is not None
-    assert b"\r\n\r\n..\r\nHello\r\n...\r\n.\r\n" in peers[-1].heard
+    assert peers[-1].heard.endswith(b"\r\n\r\n..\r\nHello\r\n...\r\n.\r\nquit\r\n")
     assert f"127.0.0.1: the message goes in plaintext: {result.plaintext_reason}" in [
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
     ]
@@ -377,8 +389,9 @@ def test_may_falls_back_to_plaintext(
 
 @pytest.mark.parametrize("script", [stripped, refused, broken])
 def test_may_never_logs_in_in_plaintext(script: Any, trusting: Config) -> None:
-    with scripted(script) as (port, peers), pytest.raises(smtptls.Error):
+    with scripted(script) as (port, peers), pytest.raises(smtptls.Error) as caught:
         sent(TEXT, port, trusting, policy="may", login=(USER, PASSWORD))
+    assert caught.value.code in (Code.NOT_OFFERED, Code.REFUSED, Code.ALERT)
     assert not any(secret in peers[0].heard for secret in SECRETS)
     assert base64.b64encode(PASSWORD.encode()) not in peers[0].heard
     assert b"mail from" not in bytes(peers[0].heard).lower()
@@ -450,6 +463,8 @@ def test_time_is_bounded(script: Any, limits: dict[str, float], trusting: Config
             sent(TEXT, port, trusting, **limits)
         assert 0.25 < time.monotonic() - begun < 5
     assert isinstance(caught.value, TimeoutError) and caught.value.code is Code.TIMEOUT
+    # What the session says of itself is not said in other words.
+    assert ("reply to STARTTLS" in caught.value.message) == (script is silent_in_starttls)
 
 
 def test_a_server_that_does_not_answer_quit_has_the_message(trusting: Config, serving: Config) -> None:

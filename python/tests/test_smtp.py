@@ -455,14 +455,16 @@ def test_a_reply_behind_220(policy: str, trusting: Config) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("policy", ["may", "verify"])
-@pytest.mark.parametrize("extra", [b"220 go\r\n", b"2", b"454 no\r\n"])
+@pytest.mark.parametrize(
+    ("extra", "offer"), [(b"220 go\r\n", b"STARTTLS"), (b"2", b"STARTTLS"), (b"250 STARTTLS\r\n", b"SIZE")]
+)
 def test_a_reply_behind_that_to_ehlo(
-    extra: bytes, policy: str, at_once: bool, trusting: Config, caplog: pytest.LogCaptureFixture
+    extra: bytes, offer: bytes, policy: str, at_once: bool, trusting: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     said = threading.Event()
 
     def script(peer: Peer) -> None:
-        peer.greet(b"STARTTLS", behind=extra if at_once else b"")
+        peer.greet(offer, behind=extra if at_once else b"")
         if not at_once:
             time.sleep(0.05)
             peer.say(extra)
@@ -498,6 +500,25 @@ def test_starttls_that_is_stripped(hello: bytes, trusting: Config) -> None:
         assert client.session and client.session.reports
         assert_gone(client)
     assert bytes(peers[0].heard).lower() == b"ehlo client.example.test\r\nquit\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines", [[b"\xff\x00 x"], [b"", b" "], [b"x" * 2000] * 5, [b"X%d" % n for n in range(5000)]]
+)
+def test_an_odd_reply_to_ehlo_without_starttls(lines: list[bytes], trusting: Config) -> None:
+    """smtplib takes it; what the engine makes of it is an error in any case."""
+
+    def script(peer: Peer) -> None:
+        peer.greet(*lines)
+        peer.rest()
+
+    with scripted(script) as (port, peers):
+        client = opened(port, trusting)
+        with pytest.raises(smtptls.Error) as caught:
+            client.starttls()
+        assert caught.value.action is Action.NEXT_HOST
+        assert_gone(client)
+    assert b"STARTTLS" not in peers[0].heard
 
 
 def test_a_server_without_esmtp(trusting: Config) -> None:
@@ -756,6 +777,27 @@ def test_plaintext_that_the_policy_allows(
             client.login(USER, PASSWORD)
         client.close()
     assert not any(secret in peers[0].heard for secret in SECRETS)
+
+
+def test_starttls_may_be_tried_again(trusting: Config, serving: Config) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"STARTTLS")
+        peer.hear()
+        peer.say(b"454 not now\r\n")
+        peer.hear()
+        peer.say(b"220 go\r\n")
+        session = secured(serving, peer)
+        assert session.recv(100) == b"noop\r\n"
+        session.sendall(b"250 ok\r\n")
+
+    with scripted(script) as (port, _):
+        client = opened(port, trusting, "may")
+        with pytest.raises(smtptls.StarttlsUnavailable):
+            client.starttls()
+        client.starttls(policy="verify")
+        assert client.error is None and client.info and client.info.secured
+        assert client.noop() == (250, b"ok")
+        client.close()
 
 
 # Passwords.

@@ -21,6 +21,12 @@ const TOLERANCE: Duration = Duration::from_millis(10);
 /// As much as is taken out of a buffer at a time.
 const TAKE: usize = 32 * 1024;
 
+/// A weak reference to a socket, its own recv and send, a function that waits for it, and one that reads from its
+/// descriptor; None where recv is not the system's.
+pub type Socket = (Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>, Option<Py<PyAny>>);
+/// The incoming and the outgoing.
+pub type Buffers = (Py<PyAny>, Py<PyAny>);
+
 /// Where the octets come from and go to.
 pub enum Wire {
     Socket {
@@ -30,6 +36,8 @@ pub enum Wire {
         send: Py<PyAny>,
         /// Waits until the socket can be read or written, or so many seconds.
         wait: Py<PyAny>,
+        /// Reads from a descriptor, and waits no more than that does.
+        read: Option<Py<PyAny>>,
         reading: Py<PyAny>,
         writing: Py<PyAny>,
     },
@@ -59,6 +67,11 @@ impl Wait<'_> {
         self.timeout != Some(Duration::ZERO)
     }
 
+    /// Whether the socket looks for octets before it takes them, which is a system call of its own.
+    fn polls(&self) -> bool {
+        self.timeout.is_some_and(|timeout| !timeout.is_zero())
+    }
+
     /// How long is left, where the socket's own timeout would be too long.
     fn shortened(&self) -> Option<Duration> {
         let gone = self.begun.elapsed();
@@ -80,15 +93,11 @@ impl Drop for Turn<'_> {
 }
 
 impl Wire {
-    pub fn new(
-        py: Python<'_>,
-        socket: Option<(Py<PyAny>, Py<PyAny>, Py<PyAny>, Py<PyAny>)>,
-        buffers: Option<(Py<PyAny>, Py<PyAny>)>,
-    ) -> PyResult<Wire> {
+    pub fn new(py: Python<'_>, socket: Option<Socket>, buffers: Option<Buffers>) -> PyResult<Wire> {
         let lock = || py.import("threading")?.call_method0("Lock").map(Bound::unbind);
         match (socket, buffers) {
-            (Some((socket, recv, send, wait)), None) => {
-                Ok(Wire::Socket { socket, recv, send, wait, reading: lock()?, writing: lock()? })
+            (Some((socket, recv, send, wait, read)), None) => {
+                Ok(Wire::Socket { socket, recv, send, wait, read, reading: lock()?, writing: lock()? })
             }
             (None, Some((incoming, outgoing))) => Ok(Wire::Buffers { incoming, outgoing }),
             _ => Err(PyTypeError::new_err("a channel has a socket or two buffers")),
@@ -127,17 +136,17 @@ impl Wire {
     }
 
     /// A turn at reading. While another thread has it, this one waits, as it would for the socket.
-    pub fn reading<'py>(&self, py: Python<'py>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
+    pub fn reading<'py>(&self, channel: &Bound<'py, Channel>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
         match self {
-            Wire::Socket { reading, .. } => turn(reading.bind(py), wait),
+            Wire::Socket { reading, .. } => turn(channel, reading, wait, "_wants_read"),
             Wire::Buffers { .. } => Ok(Turn(None)),
         }
     }
 
     /// A turn at writing.
-    pub fn writing<'py>(&self, py: Python<'py>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
+    pub fn writing<'py>(&self, channel: &Bound<'py, Channel>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
         match self {
-            Wire::Socket { writing, .. } => turn(writing.bind(py), wait),
+            Wire::Socket { writing, .. } => turn(channel, writing, wait, "_wants_write"),
             Wire::Buffers { .. } => Ok(Turn(None)),
         }
     }
@@ -154,16 +163,27 @@ impl Wire {
         }
     }
 
-    /// Takes up to so many bytes; none is the end.
+    /// Takes up to so many bytes; none is the end. What lies behind the header of a record is mostly there.
     pub fn receive<'py>(
         &self,
         channel: &Bound<'py, Channel>,
         most: usize,
+        body: bool,
         wait: &Wait<'py>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let py = channel.py();
+        // A socket that was interrupted by a signal after some octets says so by their count.
+        py.check_signals()?;
         match self {
-            Wire::Socket { recv, .. } => {
+            Wire::Socket { recv, read, .. } => {
+                if let (Some(read), true, Some(socket)) = (read, body && wait.polls(), &wait.socket) {
+                    let descriptor = socket.call_method0(intern!(py, "fileno"))?;
+                    match read.bind(py).call1((descriptor, most)) {
+                        Ok(came) => return Ok(came.cast_into::<PyBytes>()?),
+                        Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
                 self.ready(channel, false, wait)?;
                 let came = recv.bind(py).call1((&wait.socket, most));
                 let came = came.map_err(|error| failed(channel, error, wait, intern!(py, "_wants_read")))?;
@@ -188,6 +208,7 @@ impl Wire {
         wait: &Wait<'py>,
     ) -> PyResult<usize> {
         let py = channel.py();
+        py.check_signals()?;
         match self {
             Wire::Socket { send, .. } => {
                 self.ready(channel, true, wait)?;
@@ -222,17 +243,24 @@ impl Wire {
     }
 }
 
-fn turn<'py>(lock: &Bound<'py, PyAny>, wait: &Wait<'_>) -> PyResult<Turn<'py>> {
-    let py = lock.py();
+fn turn<'py>(
+    channel: &Bound<'py, Channel>,
+    lock: &Py<PyAny>,
+    wait: &Wait<'_>,
+    wants: &'static str,
+) -> PyResult<Turn<'py>> {
+    let py = channel.py();
+    let lock = lock.bind(py);
     let acquire = intern!(py, "acquire");
     if lock.call_method1(acquire, (false,))?.is_truthy()? {
         return Ok(Turn(Some(lock.clone())));
     }
     // It can be interrupted by a signal, and lets other threads run.
     let seconds = wait.timeout.map_or(-1.0, |timeout| timeout.as_secs_f64());
-    match lock.call_method1(acquire, (true, seconds))?.is_truthy()? {
+    let what = if wait.waits() { wait.what } else { wants };
+    match wait.waits() && lock.call_method1(acquire, (true, seconds))?.is_truthy()? {
         true => Ok(Turn(Some(lock.clone()))),
-        false => Err(PyTimeoutError::new_err("timed out: another thread has the socket")),
+        false => Err(called(channel, &PyString::new(py, what))?),
     }
 }
 
@@ -258,9 +286,12 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// How many octets are left of the header, or of the record.
-    pub fn wanted(&self) -> usize {
-        if self.body > 0 { self.body } else { self.header.len() - self.length }
+    /// How many octets are left of the header, or of the record; and whether it is the latter.
+    pub fn wanted(&self) -> (usize, bool) {
+        match self.body {
+            0 => (self.header.len() - self.length, false),
+            body => (body, true),
+        }
     }
 
     /// Says that these octets came, no more than were wanted; and whether the engine has something to do now: a
