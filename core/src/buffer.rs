@@ -68,13 +68,17 @@ impl Buffer {
 
     /// Takes as many of `bytes` as there is room for, and says how many.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
-        if self.bytes.is_empty() {
-            // No more than it takes, for many sessions with a little each.
-            self.bytes = vec![0; bytes.len().clamp(1, CAPACITY)];
+        if self.start > 0 && self.bytes.len() - self.end < bytes.len() {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
         }
-        let space = self.space();
-        let count = bytes.len().min(space.len());
-        space[..count].copy_from_slice(&bytes[..count]);
+        // No more memory than it takes, for many sessions with a little each.
+        let wanted = (self.end + bytes.len()).min(MOST);
+        if wanted > self.bytes.len() {
+            self.bytes.resize(wanted, 0);
+        }
+        let count = bytes.len().min(self.bytes.len() - self.end);
+        self.bytes[self.end..self.end + count].copy_from_slice(&bytes[..count]);
         self.filled(count);
         count
     }

@@ -5,6 +5,9 @@ connection: the dialogue up to TLS, then TLS. `Info` is what TLS came out as, an
 An `Error` says why something failed, and what to do next. `Tlsa` and `StsPolicy` are what is known of a
 destination.
 
+For programs that have TLS from ssl there are `SSLContext`, `create_default_context` and
+`inject_into_smtplib`; for others `SMTP`, `aio` and `send`. docs/python.md says how.
+
     config = smtptls.Config(system_roots=True)
     with socket.create_connection(("mx.example.com", 25), timeout=30) as connection:
         session = smtptls.Session.client(config, smtptls.Policy("verify"), "mx.example.com", connection)
@@ -64,18 +67,20 @@ from ._native import (
 if TYPE_CHECKING:
     from . import aio
     from ._inject import extract_from_smtplib, inject_into_smtplib
-    from ._send import send
-    from ._smtp import LMTP, SMTP, SMTP_SSL
+    from ._send import Sent, send
+    from ._smtp import LMTP, SMTP, SMTP_SSL, InsecureLoginError
     from ._sslcontext import SSLContext, SSLObject, SSLSocket, create_default_context
 
 # Where things are that not every program needs: they are imported when they are asked for.
 _LATER = {
+    "InsecureLoginError": "_smtp",
     "LMTP": "_smtp",
     "SMTP": "_smtp",
     "SMTP_SSL": "_smtp",
     "SSLContext": "_sslcontext",
     "SSLObject": "_sslcontext",
     "SSLSocket": "_sslcontext",
+    "Sent": "_send",
     "aio": None,
     "create_default_context": "_sslcontext",
     "extract_from_smtplib": "_inject",
@@ -117,6 +122,7 @@ __all__ = [
     "FingerprintOf",
     "Info",
     "InjectionError",
+    "InsecureLoginError",
     "KeyPair",
     "Level",
     "Policy",
@@ -126,6 +132,7 @@ __all__ = [
     "SSLContext",
     "SSLObject",
     "SSLSocket",
+    "Sent",
     "Session",
     "SignatureRequest",
     "StarttlsUnavailable",
