@@ -1,4 +1,4 @@
-# The commands that a person needs: all, demo, test, check, install, examples, man, abi, clean.
+# The commands that a person needs: all, demo, test, check, install, examples, wheel, licences, man, abi, clean.
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -24,7 +24,7 @@ C_SINGLE := poll fork alarm submit
 C_SHARING := send serve upgrade
 C_HELPERS := $(filter-out $(patsubst %,examples/c/%.c,$(C_SINGLE) $(C_SHARING)),$(wildcard examples/c/*.c))
 
-.PHONY: all library examples c-examples rust-examples python demo test check man abi install install-man bench sanitize clean
+.PHONY: all wheel licences library examples c-examples rust-examples python demo test check man abi install install-man bench fuzz sanitize clean
 
 all: library
 
@@ -67,9 +67,12 @@ rust-examples:
 	@mkdir -p build/rust
 	install -m 755 target/debug/send target/debug/serve target/debug/upgrade build/rust/
 
-# A venv with the module in it. It shares the library's target folder, so aws-lc is built once.
+# A venv with the module in it, from a wheel that the tests look into. It shares the library's target folder, so aws-lc
+# is built once.
 python: $(VENV)/bin/python
-	CARGO_TARGET_DIR='$(CURDIR)/target' $(VENV)/bin/pip install --quiet ./python
+	rm -rf build/wheel
+	CARGO_TARGET_DIR='$(CURDIR)/target' $(VENV)/bin/pip wheel --quiet --no-deps --wheel-dir build/wheel ./python
+	$(VENV)/bin/pip install --quiet --no-index --no-deps --force-reinstall build/wheel/*.whl
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'make: no venv: apt-get install python3-venv' >&2; exit 1; }
@@ -129,10 +132,36 @@ install-man:
 		done; \
 	done
 
+# What is published: a wheel for every Linux with glibc 2.17 and every Python from 3.11 on, and the source distribution,
+# in build/dist. zig, from PyPI, links to the old glibc; that takes a second aws-lc, minutes the first time. The paths of
+# this machine are taken out, which pip cannot do: rustc wants to be told them.
+CARGO_HOME ?= $(HOME)/.cargo
+wheel: $(VENV)/installed
+	$(VENV)/bin/pip install --quiet -r tests/packaging/requirements.txt
+	rm -rf build/dist
+	cd python && PATH='$(CURDIR)/$(VENV)/bin':"$$PATH" CARGO_TARGET_DIR='$(CURDIR)/target' \
+		RUSTFLAGS='--remap-path-prefix=$(CARGO_HOME)/registry/src= --remap-path-prefix=$(CURDIR)=' \
+		maturin build --release --locked --zig --compatibility manylinux2014 --out ../build/dist
+	cd python && ../$(VENV)/bin/maturin sdist --out ../build/dist
+	$(VENV)/bin/twine check --strict build/dist/*
+	$(VENV)/bin/auditwheel show build/dist/*.whl
+	SMTPTLS_WHEEL=$$(echo '$(CURDIR)'/build/dist/*.whl) $(VENV)/bin/python -m pytest -q \
+		tests/packaging/test_wheel.py tests/packaging/test_install.py
+
+# The licences and the list of the crates that the wheel holds; a test compares them with Cargo.lock.
+licences:
+	$(PYTHON) python/licences/collect.py
+
 # System calls, CPU and sizes, beside OpenSSL.
 bench: examples $(VENV)/installed
 	$(VENV)/bin/python tests/bench/bench.py
 	$(VENV)/bin/python tests/bench/server.py
+	$(VENV)/bin/python tests/bench/python.py
+
+# Random input for the engine and the C library, a minute a target; tests/fuzz/README.md says how to go on from there.
+# It needs cargo-fuzz, and builds everything once more with instruments.
+fuzz:
+	$(PYTHON) tests/fuzz/run.py --seconds 60
 
 # The C tests once more, with AddressSanitizer in the library and in the programs. It takes a nightly feature of rustc,
 # and minutes to build, and so is no part of `make test`.

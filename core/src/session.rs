@@ -11,6 +11,7 @@ mod steps;
 mod transfer;
 
 pub use steps::{Close, Entry, Progress};
+use transfer::OUTPUT;
 
 use std::sync::Arc;
 
@@ -177,6 +178,9 @@ impl Session {
                 }
             }
             Some(_) if self.started => return Err(self.start_again(entry)),
+            Some(_) if self.state == State::Closed => {
+                return Err(Error::local(Code::State, "start comes before close"));
+            }
             Some(begun) if begun != entry => {
                 return Err(Error::local(Code::State, "start was begun at another entry"));
             }
@@ -274,9 +278,11 @@ impl Session {
 
     /// Drops the first `count` bytes of the output; they were sent.
     pub fn sent(&mut self, count: usize) {
-        self.sent += count.min(self.output.len() - self.sent);
-        if self.sent == self.output.len() {
-            self.output.clear();
+        self.sent += count.min(self.output().len());
+        // All of it, or so much that moving the rest is little beside it: what is written while the last octet waits must
+        // not make it grow for ever.
+        if self.sent == self.output.len() || self.sent >= OUTPUT {
+            self.output.drain(..self.sent);
             self.sent = 0;
         }
     }
@@ -372,5 +378,23 @@ impl Session {
     /// Which side the session plays.
     pub fn role(&self) -> Role {
         self.role
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SEC-8: output that is never quite empty gives back what was sent.
+    #[test]
+    fn output_does_not_grow_while_an_octet_waits() {
+        let config = Config::builder().freeze().unwrap();
+        let mut session = Session::client(&config, &Policy::new(Level::May), "mx.example.test");
+        for _ in 0..1000 {
+            session.output.extend_from_slice(&[b'x'; 4096]);
+            session.sent(session.output().len() - 1);
+        }
+        assert_eq!(session.output(), b"x");
+        assert!(session.output.len() < 2 * OUTPUT);
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use smtptls::{Action, Code, Entry, Error, Level, Progress, Protocol, Session, Tlsrpt};
+use smtptls::{Action, Close, Code, Entry, Error, Level, Progress, Protocol, Session, Tlsrpt};
 
 /// Plays a server's replies to a client that starts from the greeting; what the client sent, and how it ended.
 fn play(level: Level, replies: &[&[u8]]) -> (String, Result<Progress, Error>) {
@@ -270,4 +270,20 @@ fn refuse_is_harmless_where_nothing_can_be_said() {
 fn the_peer_s_text_is_escaped() {
     let error = play(Level::May, &[b"554 \x1b[31mred\xff\r\n"]).1.unwrap_err();
     assert!(error.message().contains("\\x1b[31mred\\xff"), "{error}");
+}
+
+/// `Done` means that TLS is up, whatever was called in between.
+#[test]
+fn start_behind_close_is_no_success() {
+    for (mut session, entry) in [
+        (client(Level::Verify), Entry::Greeting),
+        (client(Level::May), Entry::Handshake),
+        (server(Level::May), Entry::Greeting),
+    ] {
+        let _ = session.start(entry, 0).unwrap();
+        take(&mut session);
+        assert_eq!(session.close(Close::Send), Ok(Progress::Done(())));
+        assert_eq!(session.start(entry, 0).unwrap_err().code(), Code::State);
+        assert!(!session.is_tls());
+    }
 }

@@ -203,3 +203,19 @@ fn quit_ends_it() {
     assert_eq!(got, "221 2.0.0 Bye\r\n");
     assert_eq!(result.unwrap_err().code(), Code::Eof);
 }
+
+/// SEC-8: a client that asks and does not listen.
+#[test]
+fn answers_that_nobody_takes_are_bounded() {
+    let mut session = server(Level::May);
+    let _ = session.start(Entry::Greeting, 0).unwrap();
+    let flood = b"EHLO c\r\n".repeat(10_000);
+    feed(&mut session, &flood);
+    let mut answers = 0;
+    while let Progress::WantOutput = session.start(Entry::Greeting, 0).unwrap() {
+        assert!(session.output().len() < 70_000, "{}", session.output().len());
+        let output = take(&mut session);
+        answers += output.windows(4).filter(|window| *window == b"250 ").count();
+    }
+    assert_eq!(answers, 10_000);
+}

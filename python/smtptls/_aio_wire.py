@@ -31,16 +31,16 @@ class Wire(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.previous: asyncio.BaseProtocol | None = None  # whose transport it was, and is told of its end
         self.kept: object = None  # what must not go before the transport does
-        self.spill = bytearray()  # came, and the session has no room or no use for it
-        self.plain = False  # there is no TLS, and the program reads what came as it is
-        self.deaf = False  # what comes is of no use to anybody
-        self.mute = False  # nothing can be sent any more
-        self.ended = False  # nothing comes any more
-        self.told = False  # the session knows that
+        self.spill: bytearray = bytearray()  # came, and the session has no room or no use for it
+        self.plain: bool = False  # there is no TLS, and the program reads what came as it is
+        self.deaf: bool = False  # what comes is of no use to anybody
+        self.mute: bool = False  # nothing can be sent any more
+        self.ended: bool = False  # nothing comes any more
+        self.told: bool = False  # the session knows that
         self.failure: BaseException | None = None  # of the transport
-        self.came = asyncio.Event()
-        self.writable = asyncio.Event()
-        self.gone = asyncio.Event()  # the transport is closed
+        self.came: asyncio.Event = asyncio.Event()
+        self.writable: asyncio.Event = asyncio.Event()
+        self.gone: asyncio.Event = asyncio.Event()  # the transport is closed
 
     # What the transport calls.
 

@@ -4,6 +4,9 @@ from enum import IntEnum
 
 from . import _native
 
+# The first thing that is done with the module, whatever is imported first.
+_native.claim_interpreter()
+
 
 class _Labelled(IntEnum):
     """An enum whose members have a name for logs and configuration files."""

@@ -25,6 +25,7 @@ class Error(OSError):
 
     code: Code
     message: str
+    strerror: str | None
     alert: int | None
     action: Action
     tlsrpt: str | None

@@ -39,6 +39,7 @@ __all__ = [
     "Tlsa",
     "__version__",
     "certificate_dict",
+    "claim_interpreter",
     "escape",
     "fingerprint",
     "tables",
@@ -49,10 +50,10 @@ __version__: Final[str]
 @disjoint_base
 class Channel:
     """
-    TLS over a socket, or between two memory buffers. A subclass has `_shaped`, which makes an exception of ssl's
-    of an Error.
+    TLS over a socket, or between two memory buffers. A subclass has `_shaped`, which makes an exception of
+    ssl's of an Error.
 
-    The engine is never locked while a call waits for the socket: one thread may read while another one writes.
+    The engine is never locked while a call waits for the socket: one thread may read while another writes.
     """
     def __new__(
         cls,
@@ -61,12 +62,12 @@ class Channel:
         policy: Policy,
         host: str | None,
         *,
-        socket: tuple[Any, Any, Any, Any] | None = None,
+        socket: tuple[Any, Any, Any, Any, Any | None] | None = None,
         buffers: tuple[Any, Any] | None = None,
     ) -> Channel:
         """
-        host is the server that the policy is about; None for a server's side. socket is a weak reference to it, its
-        own recv and send as functions, and a function that waits for it; buffers are the incoming and the outgoing.
+        host is the server that the policy is about; None for a server's side. socket and buffers are what is
+        described in `wire`.
         """
     def choose(self, /, config: Config, policy: Policy) -> None:
         """
@@ -95,8 +96,8 @@ class Channel:
         """
     def read_hello(self, /) -> str | None:
         """
-        Reads the ClientHello and no further; gives the name that it asks for. Then `choose` says with which Config
-        and Policy to go on.
+        Reads the ClientHello and no further; gives the name that it asks for. Then `choose` says with which
+        Config and Policy to go on.
         """
     def refuse(self, /, alert: SupportsIndex) -> None:
         """
@@ -618,10 +619,10 @@ class Policy:
     cannot be made: below insecure MX or address records, and for an IP address.
     allow_common_names: under DANE-TA also look at the common name, of a certificate that has no
     subjectAltName.
-    insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim does
-    with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it is for
-    authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name counts
-    all the same.
+    insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim
+    does with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it
+    is for authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name
+    counts all the same.
     sts: the domain's MTA-STS policy (RFC 8461), if there is one that is current. It raises the levels may and
     encrypt, and dane where the domain has no secure TLSA records; what DANE says it never outweighs.
     tls_optional: whether the message says "TLS-Required: No" (RFC 8689 section 3): with True DANE and MTA-STS
@@ -1079,8 +1080,13 @@ class Tlsa:
 
 def certificate_dict(der: ReadableBuffer, /) -> dict[str, Any]:
     """
-    A certificate in DER as the dict that `ssl.SSLSocket.getpeercert()` gives. Raises ConfigError if it cannot be
-    read.
+    A certificate in DER as the dict that `ssl.SSLSocket.getpeercert()` gives. Raises ConfigError if it cannot
+    be read.
+    """
+
+def claim_interpreter() -> None:
+    """
+    Raises ImportError in any interpreter but the first.
     """
 
 def escape(data: ReadableBuffer, /) -> str:

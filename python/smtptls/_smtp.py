@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 import math
@@ -68,6 +67,10 @@ class SMTP(smtplib.SMTP):
     itself does not tell."""
 
     sock: Any
+    debuglevel: int
+    helo_resp: bytes | None
+    ehlo_resp: bytes | None
+    esmtp_features: dict[str, str]
     _protocol = Protocol.SMTP
 
     def __init__(
@@ -415,6 +418,7 @@ class LMTP(SMTP, smtplib.LMTP):
 
     default_port = smtplib.LMTP_PORT
     _protocol = Protocol.LMTP
+    data_reply: Reply | None
 
     def __init__(
         self,
@@ -547,9 +551,14 @@ class _PlaintextFile(io.RawIOBase):
             return None
 
 
-@functools.cache
+_system: list[Config] = []
+
+
 def _system_config() -> Config:
-    return Config(system_roots=True)
+    # Made once, when it is wanted first; who makes it twice at once has two that are the same.
+    if not _system:
+        _system.append(Config(system_roots=True))
+    return _system[0]
 
 
 def _policy(policy: Policy | Level | str | None) -> Policy:

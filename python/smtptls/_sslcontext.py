@@ -355,8 +355,8 @@ class SSLContext(ssl.SSLContext):
     A file is read when the call that names it is made.
     """
 
-    sslsocket_class = SSLSocket
-    sslobject_class = SSLObject
+    sslsocket_class: type[ssl.SSLSocket] = SSLSocket
+    sslobject_class: type[ssl.SSLObject] = SSLObject
 
     _builder: ConfigBuilder
     _cache: dict[bool, tuple[Config, Policy]]
@@ -401,19 +401,19 @@ class SSLContext(ssl.SSLContext):
 
     # Settings.
 
-    verify_mode = _setting("verify_mode")
-    check_hostname = _setting("check_hostname")
-    options = _setting("options")
-    minimum_version = _setting("minimum_version")
-    maximum_version = _setting("maximum_version", _check_maximum)
-    verify_flags = _setting("verify_flags", _check_flags)
-    num_tickets = _setting("num_tickets")
-    post_handshake_auth = _setting(
+    verify_mode: ssl.VerifyMode = _setting("verify_mode")
+    check_hostname: bool = _setting("check_hostname")
+    options: ssl.Options = _setting("options")
+    minimum_version: ssl.TLSVersion = _setting("minimum_version")
+    maximum_version: ssl.TLSVersion = _setting("maximum_version", _check_maximum)
+    verify_flags: ssl.VerifyFlags = _setting("verify_flags", _check_flags)
+    num_tickets: int = _setting("num_tickets")
+    post_handshake_auth: bool = _setting(
         "post_handshake_auth", _check_false("rustls asks for no certificate after the handshake")
     )
-    keylog_filename = _setting("keylog_filename", _check_false("no secrets are written to a file"))
+    keylog_filename: str = _setting("keylog_filename", _check_false("no secrets are written to a file"))
     _msg_callback = _setting("_msg_callback", _check_false("rustls does not show its messages"))
-    hostname_checks_common_name = property(
+    hostname_checks_common_name: bool = property(  # type: ignore[assignment]
         lambda self: False,
         lambda self, value: _check_false("a common name is no host name (RFC 9525 section 2)")(self, value),
     )
@@ -706,21 +706,22 @@ def create_default_context(
     return context
 
 
+class _Probe(SSLContext):
+    """A context whose connections do nothing."""
+
+    def _connection(self, *args: Any, **ends: Any) -> Any:
+        return self._sources
+
+
 def _check() -> None:
     """Whether ssl's classes still take their connections from where SSLContext puts its own."""
-
-    class Probe(SSLContext):
-        def _connection(self, *args: Any, **ends: Any) -> Any:
-            return probe
-
-    probe: Any = object()
-    context = Probe(ssl.PROTOCOL_TLS_CLIENT)
+    context = _Probe(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     one, other = socket.socketpair()
     with other, one, context.wrap_socket(one, do_handshake_on_connect=False) as wrapped:
         found = [vars(wrapped).get("_sslobj")]
     found.append(vars(context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())).get("_sslobj"))
-    if found != [probe, probe]:
+    if [id(one) for one in found] != [id(context._sources)] * 2:
         version = sys.version.split()[0]
         raise ImportError(f"the ssl module of Python {version} is not made as smtptls.SSLContext needs it")
 

@@ -20,8 +20,8 @@ use self::parts::{
 use crate::arguments::Data;
 use crate::errors::argument;
 
-/// A certificate in DER as the dict that `ssl.SSLSocket.getpeercert()` gives. Raises ConfigError if it cannot be
-/// read.
+/// A certificate in DER as the dict that `ssl.SSLSocket.getpeercert()` gives. Raises ConfigError if it cannot
+/// be read.
 #[pyfunction]
 #[pyo3(signature = (der, /))]
 #[allow(clippy::needless_pass_by_value)] // What Python gives comes by value.

@@ -30,10 +30,10 @@ const RECORD: usize = 16 * 1024;
 /// From so many bytes on other threads may run meanwhile. Below, letting them costs more than the work.
 const LONG: usize = 4096;
 
-/// TLS over a socket, or between two memory buffers. A subclass has `_shaped`, which makes an exception of ssl's
-/// of an Error.
+/// TLS over a socket, or between two memory buffers. A subclass has `_shaped`, which makes an exception of
+/// ssl's of an Error.
 ///
-/// The engine is never locked while a call waits for the socket: one thread may read while another one writes.
+/// The engine is never locked while a call waits for the socket: one thread may read while another writes.
 #[pyclass(frozen, subclass, weakref, module = "smtptls._native")]
 pub struct Channel {
     engine: Mutex<Engine>,
@@ -78,8 +78,8 @@ impl Engine {
 
 #[pymethods]
 impl Channel {
-    /// host is the server that the policy is about; None for a server's side. socket and
-    /// buffers are as in `wire`.
+    /// host is the server that the policy is about; None for a server's side. socket and buffers are what is
+    /// described in `wire`.
     #[new]
     #[pyo3(signature = (config, policy, host, *, socket=None, buffers=None))]
     fn new(
@@ -103,8 +103,8 @@ impl Channel {
         Ok(Channel { engine: Mutex::new(engine), wire, info: PyOnceLock::new() })
     }
 
-    /// Reads the ClientHello and no further; gives the name that it asks for. Then `choose` says with which Config
-    /// and Policy to go on.
+    /// Reads the ClientHello and no further; gives the name that it asks for. Then `choose` says with which
+    /// Config and Policy to go on.
     fn read_hello(slf: &Bound<'_, Self>) -> PyResult<Option<String>> {
         let (channel, py) = (slf.get(), slf.py());
         let wait = channel.wire.begin(py, Wait::HANDSHAKE)?;

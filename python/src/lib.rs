@@ -11,6 +11,7 @@ mod enums;
 mod errors;
 mod fingerprint;
 mod info;
+mod interpreter;
 mod keypair;
 mod policy;
 mod results;
@@ -38,6 +39,8 @@ mod _native {
     use super::fingerprint::fingerprint;
     #[pymodule_export]
     use super::info::Info;
+    #[pymodule_export]
+    use super::interpreter::claim_interpreter;
     #[pymodule_export]
     use super::keypair::KeyPair;
     #[pymodule_export]

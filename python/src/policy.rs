@@ -33,10 +33,10 @@ use crate::sts::StsPolicy;
 /// cannot be made: below insecure MX or address records, and for an IP address.
 /// allow_common_names: under DANE-TA also look at the common name, of a certificate that has no
 /// subjectAltName.
-/// insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim does
-/// with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it is for
-/// authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name counts
-/// all the same.
+/// insecure_any_name: at the levels verify and secure take a trusted certificate for whatever name, as Exim
+/// does with tls_verify_hosts alone. It lets in whoever has any certificate of any trusted authority, so it
+/// is for authorities that serve nobody else. Such a peer is not secured. Where MTA-STS is in force the name
+/// counts all the same.
 /// sts: the domain's MTA-STS policy (RFC 8461), if there is one that is current. It raises the levels may and
 /// encrypt, and dane where the domain has no secure TLSA records; what DANE says it never outweighs.
 /// tls_optional: whether the message says "TLS-Required: No" (RFC 8689 section 3): with True DANE and MTA-STS

@@ -86,7 +86,7 @@ def test_what_the_package_says_of_itself() -> None:
     assert metadata.version("smtptls") == smtptls.__version__
     assert about["License-Expression"] == "Apache-2.0 OR ISC OR MIT"
     assert about["Requires-Python"] == ">=3.11"
-    assert "test" in about.get_all("Provides-Extra", [])
+    assert set(about.get_all("Provides-Extra", [])) == {"cli", "dev", "test"}
     assert resources.files("smtptls").joinpath("py.typed").is_file()
 
 

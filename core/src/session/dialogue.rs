@@ -1,5 +1,6 @@
 //! The engine up to the verdict: replies and commands become events, the table's acts become bytes.
 
+use super::transfer::OUTPUT;
 use super::{Progress, Session};
 use crate::buffer::Buffer;
 use crate::dialog::{Act, Event, State, classify, next};
@@ -19,6 +20,10 @@ impl Session {
                         Some(reply) => self.got(&reply)?,
                         None => return self.want(),
                     }
+                }
+                // A client that asks and does not listen.
+                state if state.awaits_command() && self.output().len() >= OUTPUT => {
+                    return Ok(Progress::WantOutput);
                 }
                 state if state.awaits_command() => match self.next_command()? {
                     Some(event) => self.step(event)?,

@@ -8,8 +8,8 @@ use crate::{Code, Error, Role};
 
 /// The most that `gathered` holds: one record.
 const RECORD: usize = 16 * 1024;
-/// With this much to send, `write` takes no more.
-const OUTPUT: usize = 64 * 1024;
+/// With this much to send, `write` takes no more, and a server answers no command.
+pub(super) const OUTPUT: usize = 64 * 1024;
 
 impl Session {
     /// Reads decrypted bytes. `Done(0)` is the end, with or without close_notify: SMTP frames itself, and

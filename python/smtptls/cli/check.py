@@ -1,0 +1,283 @@
+"""smtptls check: one probe of a server, and what a sender of every level would do with it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .._enums import StsMode
+from .._native import Config, Policy
+from . import document, report
+from . import options as shared
+from .exits import Exit, Stop, worst
+from .facts import AUTO, LEVELS, Facts, Target, parse_target
+from .output import Output, add_colour
+from .probe import Probe, probe
+from .verdict import Verdict, judge
+
+EXAMPLES = """  smtptls check mx.example.com:25
+  smtptls check --level verify --ca ca.pem '[mx.example.com]'
+  smtptls check submissions:smtp.example.com
+  smtptls check example.com --mx mx.example.com --dnssec secure \\
+      --tlsa "3 1 1 0f1e..." --resolve mx.example.com:25:192.0.2.1
+  smtptls check mx.example.com:25 --sts policy.txt --json"""
+
+PQ_GROUPS = ("MLKEM", "KYBER")  # in the names of groups that a quantum computer does not break
+# For --require-pq: else the key share is for X25519, and a server that has both may take that.
+PQ_FIRST = ("X25519MLKEM768", "x25519", "secp256r1", "secp384r1")
+VERSIONS = ("1.2", "1.3")
+
+
+@dataclass
+class Host:
+    """A host of a target: what was found, and what that means."""
+
+    name: str
+    facts: Facts
+    probe: Probe
+    verdicts: dict[str, Verdict]
+    level: str  # the row of the table that counts
+    warnings: list[str]
+    errors: list[str]
+    exit: Exit
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.verdicts[self.level]
+
+
+@dataclass
+class Checked:
+    """A target, with all its hosts."""
+
+    target: Target
+    asked: str  # the level that was asked for
+    mx: list[tuple[int | None, str]]
+    hosts: list[Host]
+    started: datetime.datetime
+    exit: Exit
+
+
+def add(commands: Any) -> None:
+    parser = shared.add_command(
+        commands,
+        "check",
+        run,
+        "probe a server, and tell what a sender at each level would do, and why",
+        EXAMPLES,
+        "TARGET is a domain with --mx, [HOST], HOST:PORT, submission:HOST, submissions:HOST (TLS from the "
+        "first byte), lmtp:HOST:PORT or unix:/PATH (LMTP).",
+    )
+    parser.add_argument("targets", nargs="+", metavar="TARGET")
+    parser.add_argument(
+        "--level",
+        choices=(AUTO, *LEVELS),
+        default=AUTO,
+        metavar="LEVEL",
+        help=f"the level that the exit code is about: {', '.join(LEVELS)}; or auto, the default, which is "
+        "what an MTA does: dane, else sts, else may, by the facts that are given",
+    )
+    parser.add_argument(
+        "--mx",
+        action="append",
+        default=[],
+        type=mx,
+        metavar="HOST[:PREFERENCE]",
+        help="an MX host of the domain",
+    )
+    parser.add_argument("--first", action="store_true", help="only the first MX host, not all")
+    shared.add_facts(parser)
+    shared.add_trust(parser)
+    shared.add_network(parser)
+    limits = parser.add_argument_group("thresholds")
+    limits.add_argument(
+        "--min-days",
+        type=days,
+        default=14,
+        metavar="DAYS",
+        help="warn when the certificate ends in less; default: 14",
+    )
+    limits.add_argument("--require-pq", action="store_true", help="fail without a post-quantum key exchange")
+    limits.add_argument("--min-tls", choices=VERSIONS, help="fail below this version of TLS")
+    limits.add_argument(
+        "--warnings-as-errors", action="store_true", help="exit code 4 where there are only warnings"
+    )
+    output = parser.add_argument_group("output")
+    forms = output.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--json", dest="form", action="store_const", const="json", help="one document, for one target"
+    )
+    forms.add_argument(
+        "--jsonl", dest="form", action="store_const", const="jsonl", help="a line of JSON for each target"
+    )
+    forms.add_argument(
+        "--pem", dest="form", action="store_const", const="pem", help="the certificates that were shown"
+    )
+    forms.add_argument(
+        "-q", "--quiet", dest="form", action="store_const", const="quiet", help="the exit code alone"
+    )
+    output.add_argument("-v", "--verbose", action="store_true", help="also what was said in plaintext")
+    add_colour(output)  # type: ignore[arg-type]
+
+
+def run(options: argparse.Namespace) -> int:
+    targets = [parse_target(text) for text in options.targets]
+    if options.form == "json" and len(targets) > 1:
+        raise Stop("--json is one document for one target; --jsonl has a line for each")
+    plans = [(target, hosts_of(target, options), shared.make_facts(options, target)) for target in targets]
+    for _, _, facts in plans:
+        fitting(options, facts)
+    config = shared.make_config(options, PQ_FIRST if options.require_pq else None)
+    output = Output(options.color)
+    exits = []
+    for number, (target, hosts, facts) in enumerate(plans):
+        checked = check(config, target, hosts, facts, options)
+        exits.append(checked.exit)
+        _print(output, checked, options, number)
+    output.flush()
+    return worst(exits)
+
+
+def _print(output: Output, checked: Checked, options: argparse.Namespace, number: int) -> None:
+    if options.form == "json":
+        output.json(document.document(checked))
+    elif options.form == "jsonl":
+        output.line(json.dumps(document.document(checked), ensure_ascii=False))
+        output.flush()
+    elif options.form == "pem":
+        for host in checked.hosts:
+            output.line((host.probe.info.peer_chain_pem if host.probe.info else "").rstrip("\n"))
+    elif options.form != "quiet":
+        if number:
+            output.line()
+        report.report(output, checked, options.verbose)
+        output.flush()
+
+
+def hosts_of(target: Target, options: argparse.Namespace) -> list[tuple[int | None, str]]:
+    """The hosts of a target with their preferences, the most preferred first."""
+    if not target.is_domain:
+        if options.mx:
+            raise Stop(f"--mx is for a domain, and {target.text} is a host")
+        return [(None, target.host)]
+    if not options.mx:
+        raise Stop(
+            f"the MX hosts of {target.host} are not known: give --mx HOST, or say [{target.host}] for the "
+            "host itself"
+        )
+    found = sorted(options.mx, key=lambda one: one[0])
+    return found[:1] if options.first else found
+
+
+def fitting(options: argparse.Namespace, facts: Facts) -> None:
+    """A level without the facts that it goes by is a mistake, and not a verdict on the server."""
+    level = options.level
+    if level == "fingerprint" and level not in facts.levels():
+        raise Stop("--level fingerprint goes with --fingerprint or --key-fingerprint")
+    if level in ("dane", "dane-only") and options.tlsa_dnssec is None and options.dnssec is None:
+        raise Stop(
+            f'--level {level} goes with --dnssec secure and --tlsa "3 1 1 ...", or what else the DNS says'
+        )
+    if level == "sts" and not facts.has_sts:
+        raise Stop("--level sts goes with --sts FILE, or --sts off where the domain has no policy")
+
+
+def check(
+    config: Config,
+    target: Target,
+    hosts: list[tuple[int | None, str]],
+    facts: Facts,
+    options: argparse.Namespace,
+) -> Checked:
+    started = datetime.datetime.now(datetime.UTC)
+    found = [_check_host(config, target, name, facts, options) for _, name in hosts]
+    mx = hosts if target.is_domain else []
+    return Checked(target, options.level, mx, found, started, worst(host.exit for host in found))
+
+
+def _check_host(config: Config, target: Target, name: str, facts: Facts, options: argparse.Namespace) -> Host:
+    sni = facts.sni
+    if sni is ... and facts.tlsa and facts.tlsa_base:
+        sni = facts.tlsa_base  # as DANE wants it (RFC 7672 section 8.1)
+    # Where nothing is enforced a session tells what would have failed, for a report.
+    testing = facts.sts if facts.sts is not None and facts.sts.mode is StsMode.TESTING else None
+    asking = Policy("may", sni=sni, next_hop=facts.next_hop, sts=testing)
+    found = probe(config, asking, name, shared.make_place(options, target, name))
+    verdicts = {
+        level: judge(config, facts, level, name, found.chain, found.error, found.is_temporary)
+        for level in facts.levels()
+    }
+    level = facts.chosen(options.level, name)
+    warnings, errors = _weighed(found, facts, verdicts[level], options)
+    host = Host(name, facts, found, verdicts, level, warnings, errors, Exit.OK)
+    host.exit = _exit(host, options.warnings_as_errors)
+    return host
+
+
+def _weighed(
+    found: Probe, facts: Facts, verdict: Verdict, options: argparse.Namespace
+) -> tuple[list[str], list[str]]:
+    """Warnings and errors, each a stable word."""
+    warnings, errors = [], []
+    if not verdict.is_met:
+        errors.append(verdict.why or "unknown")
+    elif verdict.action == "clear" and verdict.level != "none":
+        warnings.append("plaintext")
+    if (info := found.info) is not None:
+        left = days_left(info.peer_not_after)
+        if left is not None and 0 <= left < options.min_days:
+            warnings.append("expiry")
+        if found.error is None and any(word.upper() == "STARTTLS" for word in found.ehlo_after):
+            warnings.append("starttls-after-tls")
+        if options.require_pq and not is_post_quantum(info.group):
+            errors.append("pq-missing")
+        if options.min_tls and info.version < f"TLSv{options.min_tls}":
+            errors.append("tls-version")
+    elif verdict.is_met and (options.require_pq or options.min_tls):
+        errors.append("pq-missing" if options.require_pq else "tls-version")
+    if any(record.unusable for record in facts.tlsa):
+        warnings.append("dane-unusable")
+    return warnings, errors
+
+
+def _exit(host: Host, strict: bool) -> Exit:
+    if host.errors:
+        verdict = host.verdict
+        is_open = not verdict.is_met and (verdict.is_transient or verdict.action == "unknown")
+        return Exit.UNDECIDED if is_open and len(host.errors) == 1 else Exit.FAILED
+    return Exit.WARNED if host.warnings and strict else Exit.OK
+
+
+def days_left(end: datetime.datetime | None) -> int | None:
+    if end is None:
+        return None
+    return math.floor((end - datetime.datetime.now(datetime.UTC)).total_seconds() / 86400)
+
+
+def is_post_quantum(group: str | None) -> bool:
+    return group is not None and any(word in group.upper() for word in PQ_GROUPS)
+
+
+def mx(text: str) -> tuple[int, str]:
+    host, _, preference = text.partition(":")
+    target = parse_host(host)
+    if preference and not (preference.isdecimal() and int(preference) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r}: a preference is from 0 to 65535")
+    return int(preference or 0), target
+
+
+def parse_host(text: str) -> str:
+    try:
+        return parse_target(f"[{text}]").host
+    except Stop as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no host name") from error
+
+
+def days(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+    return int(text)

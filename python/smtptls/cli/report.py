@@ -1,0 +1,193 @@
+"""The text of smtptls check, for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._native import escape
+from . import document, tlsa
+from .exits import Exit
+from .output import Output
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from .check import Checked, Host
+
+STARTTLS = {
+    "offered": "offered",
+    "not-offered": "not offered",
+    "implicit": "none: TLS from the first byte",
+    "unknown": "not seen",
+}
+RESULTS = {Exit.OK: "OK", Exit.WARNED: "WARN", Exit.FAILED: "FAIL", Exit.UNDECIDED: "UNDECIDED"}
+# What to do about it.
+REMEDIES = {
+    "name-mismatch": "get a certificate that has the name, or name the host as the certificate does",
+    "untrusted": "send the intermediate certificates too, or give the authority by --ca",
+    "expired": "renew the certificate, and have the server read it",
+    "not-yet-valid": "wait, or set the clocks",
+    "starttls-not-offered": "switch STARTTLS on in the server, and look for a middlebox that strips it",
+    "dane-no-match": "publish the record that smtptls tlsa gen prints, before the certificate changes",
+    "dane-required": "publish a usable TLSA record in a signed zone",
+    "sts-mx-mismatch": "add the host to the mx lines of the policy, and change the id of its record",
+    "no-roots": "give the authorities by --ca",
+    "pq-missing": "let the server offer X25519MLKEM768",
+    "tls-version": "let the server offer a newer version of TLS",
+    "facts-missing": "say what the DNS has by --tlsa and --dnssec, and the MTA-STS policy by --sts",
+    "response-injection": "somebody on the path may have added it: mend the server or the path",
+}
+WARNINGS = {
+    "plaintext": "the message goes in the clear",
+    "expiry": "the certificate ends soon",
+    "starttls-after-tls": "STARTTLS is still offered inside TLS (RFC 3207 section 4.2)",
+    "dane-unusable": "a TLSA record cannot be used",
+}
+
+
+def report(output: Output, checked: Checked, is_verbose: bool) -> None:
+    for host in checked.hosts:
+        _head(output, checked, host)
+        _session(output, host)
+        if is_verbose:
+            for line in host.probe.transcript:
+                output.line(f"    {line}")
+        _facts(output, host)
+        table(output, host.verdicts, host.level)
+        _end(output, host)
+    warnings = sum(len(host.warnings) for host in checked.hosts)
+    levels = sorted({host.level for host in checked.hosts})
+    means = f"auto = {', '.join(levels)}" if checked.asked == "auto" else checked.asked
+    count = f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
+    output.line(f"{shown(checked.target.text)}: {output.word(RESULTS[checked.exit])} (level {means}){count}")
+
+
+def _head(output: Output, checked: Checked, host: Host) -> None:
+    parts = [shown(checked.target.text)]
+    if checked.mx:
+        preference = next(pref for pref, name in checked.mx if name == host.name)
+        parts.append(f"MX {preference} {shown(host.name)}")
+    place = host.probe.place
+    address = host.probe.address
+    if address is not None and place.path is None and address != place.host:
+        parts.append(f"[{address}]" if ":" in address else address)
+    output.line("  ".join(parts))
+
+
+def _session(output: Output, host: Host) -> None:
+    probe = host.probe
+    if probe.error is not None and probe.info is None:
+        output.field("failed", probe.error.message)
+    if probe.starttls != "unknown":
+        reply = f", answered {probe.starttls_reply}" if probe.starttls_reply else ""
+        output.field("STARTTLS", STARTTLS[probe.starttls] + reply)
+    if (info := probe.info) is None:
+        return
+    from .check import days_left, is_post_quantum
+
+    quantum = " (post-quantum)" if is_post_quantum(info.group) else ""
+    output.field("TLS", f"{info.version}  {info.cipher}  group {info.group or 'none'}{quantum}")
+    if not info.certificate_present:
+        output.field("certificate", "none")
+        return
+    names = ", ".join(name.removeprefix("DNS:") for name in info.peer_names)
+    output.field("certificate", names or f"no names; subject {info.peer_subject}")
+    left = days_left(info.peer_not_after)
+    ends = "" if left is None else f"{left} days left" if left >= 0 else f"EXPIRED {-left} days ago"
+    key = f"{info.peer_key_algorithm or 'unknown key'} {info.peer_key_bits or ''}".strip()
+    trust = "trusted" if info.trusted else "not trusted"
+    output.field("", "  ".join(part for part in (key, ends, trust) if part))
+    if info.doubt:
+        output.field("", info.doubt)
+    if probe.error is not None:
+        output.field("failed", probe.error.message)
+    elif probe.ehlo_after:
+        output.field("inside TLS", " ".join(word.split()[0] for word in probe.ehlo_after))
+
+
+def _facts(output: Output, host: Host) -> None:
+    facts = host.facts
+    if facts.tlsa or facts.tlsa_dnssec.value:
+        base = facts.tlsa_base or host.name
+        usable = sum(record.unusable is None for record in facts.tlsa)
+        output.field("DANE", f"{base}: {facts.tlsa_dnssec.label}, {len(facts.tlsa)} records, {usable} usable")
+        for record in facts.tlsa:
+            if record.unusable:
+                word = output.word("WARN")
+                why = f"unusable: {record.unusable}"
+            elif not host.probe.chain:
+                word, why = "unknown", ""
+            else:
+                matched = tlsa.matches(record, base, host.probe.chain, facts.next_hop)
+                word, why = output.word("OK" if matched else "FAIL"), "" if matched else "does not match"
+            brief = str(record)
+            brief = brief if len(brief) < 40 else f"{brief[:22]}...{brief[-8:]}"
+            output.line(f"  {'':<12} {brief:<34} {word}")
+            if why:
+                output.note(why, 17)
+    if facts.has_sts:
+        if facts.sts is None:
+            output.field("MTA-STS", "no policy")
+        else:
+            fits = "names" if facts.sts.matches(host.name) else "does not name"
+            output.field(
+                "MTA-STS", f"{facts.sts.mode.label}; {fits} {shown(host.name)} ({', '.join(facts.sts.mx)})"
+            )
+
+
+def table(output: Output, verdicts: dict[str, Verdict], level: str) -> None:
+    """The table: rows that say the same stand together."""
+    groups: list[tuple[list[str], Verdict]] = []
+    for name, verdict in verdicts.items():
+        if groups and _same(groups[-1][1], verdict):
+            groups[-1][0].append(name)
+        else:
+            groups.append(([name], verdict))
+    output.line("  A sender at level          would")
+    for levels, verdict in groups:
+        mark = "->" if level in levels else "  "
+        error = verdict.error
+        details = [verdict.status or ""] if error is not None else []
+        if error is not None and error.tlsrpt:
+            details.append(f"TLSRPT {error.tlsrpt}")
+        if error is None and verdict.auth is not None and verdict.word == "verified":
+            details.append(f"by {verdict.auth.label}")
+        if error is None and verdict.effective is not None and verdict.effective.label not in levels:
+            details.append(f"(comes to {verdict.effective.label})")
+        label = ", ".join(levels)
+        if len(label) > 22:
+            output.line(f"  {mark} {label}")
+            label, mark = "", "  "
+        tail = "  ".join(part for part in details if part)
+        output.line(f"  {mark} {label:<23} {output.word(verdict.word, 9)} {tail}".rstrip())
+        if error is not None and verdict.why not in ("not-wanted", "facts-missing"):
+            output.note(error.message, 29)
+    if any(verdict.why == "facts-missing" for _, verdict in groups):
+        output.note("unknown: for DANE give --dnssec and --tlsa, for MTA-STS --sts", 5)
+
+
+def _same(one: Verdict, other: Verdict) -> bool:
+    def key(verdict: Verdict) -> object:
+        error = verdict.error
+        if verdict.why == "facts-missing":
+            return verdict.word
+        what = None if error is None else (error.message, error.enhanced_status, error.tlsrpt)
+        comes_to = None if error is not None or verdict.word != "verified" else verdict.auth
+        return verdict.word, what, comes_to, error is None and verdict.effective
+
+    return key(one) == key(other)
+
+
+def _end(output: Output, host: Host) -> None:
+    found = document.tlsrpt(host)
+    if any((row["policy_type"], row["result"]) != ("no-policy-found", "success") for row in found):
+        rows = [f"{row['policy_type']}: {row['result']}" for row in found]
+        output.field("TLSRPT", "; ".join(rows))
+    for warning in host.warnings:
+        output.field("warning", WARNINGS[warning])
+    for why in host.errors:
+        if why in REMEDIES:
+            output.field("remedy", REMEDIES[why])
+
+
+def shown(text: str) -> str:
+    return escape(text.encode())

@@ -1,0 +1,177 @@
+"""What a sender at a level would do, as the engine says."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .._enums import Action, Auth, Code, Level
+from .._errors import ConfigError, Error
+from .._native import Config, certificate_dict
+from .facts import Facts
+
+# One stable word for a cause.
+WHYS = {
+    Code.ARGUMENT: "facts-missing",
+    Code.NO_ROOTS: "no-roots",
+    Code.IO: "connect",
+    Code.EOF: "closed",
+    Code.TRUNCATED: "tls-truncated",
+    Code.TIMEOUT: "timeout",
+    Code.NOT_OFFERED: "starttls-not-offered",
+    Code.REFUSED: "starttls-rejected",
+    Code.NOT_WANTED: "not-wanted",
+    Code.SMTP_SYNTAX: "protocol",
+    Code.TOO_LONG: "protocol",
+    Code.UNSOLICITED: "protocol",
+    Code.PLAINTEXT_INJECTED: "response-injection",
+    Code.HANDSHAKE: "tls-handshake",
+    Code.ALERT: "tls-alert",
+    Code.TLS: "tls",
+    Code.CERT_INVALID: "certificate-unusable",
+    Code.CERT_TIME: "expired",
+    Code.CERT_UNTRUSTED: "untrusted",
+    Code.CERT_NAME: "name-mismatch",
+    Code.CERT_REVOKED: "revoked",
+    Code.CRL_EXPIRED: "crl-expired",
+    Code.FINGERPRINT: "fingerprint",
+    Code.DANE_MISMATCH: "dane-no-match",
+    Code.DANE_REQUIRED: "dane-required",
+    Code.DNSSEC: "dnssec",
+    Code.STS_MX: "sts-mx-mismatch",
+    Code.STS_INVALID: "sts-invalid",
+    Code.REQUIRETLS: "requiretls",
+}
+# What may be otherwise in an hour.
+TRANSIENT = {Code.IO, Code.EOF, Code.TIMEOUT, Code.TRUNCATED, Code.DNSSEC}
+
+# What each action comes to for the message.
+ACTIONS = {
+    Action.FAIL: "unknown",  # a mistake or a gap on this side, which says nothing of the server
+    Action.CONTINUE: "clear",
+    Action.RECONNECT: "clear",
+    Action.NEXT_HOST: "defer",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a sender at a level would do, and why."""
+
+    level: str
+    action: str  # clear, deliver, defer, bounce, unknown
+    effective: Level | None = None
+    auth: Auth | None = None
+    error: Error | None = None
+    why: str | None = None
+    is_transient: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        return self.action in ("clear", "deliver")
+
+    @property
+    def word(self) -> str:
+        """For a person."""
+        if self.action == "deliver":
+            return "verified" if self.effective is not None and self.effective > Level.ENCRYPT else "send"
+        return self.action.upper() if self.action in ("defer", "bounce") else self.action
+
+    @property
+    def status(self) -> str | None:
+        """The enhanced status code of the deferral or the bounce; a message that goes has none."""
+        if self.error is None or self.action not in ("defer", "bounce"):
+            return None
+        return self.error.enhanced_status
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        found: dict[str, Any] = {"action": self.action}
+        if self.effective is not None:
+            found["effective"] = self.effective.label
+        if self.auth is not None:
+            found["auth"] = self.auth.label
+        if self.error is not None:
+            found |= {"why": self.why, "code": self.error.name, "message": self.error.message}
+            if self.status:
+                found["status"] = self.status
+            if self.error.tlsrpt:
+                found |= {"tlsrpt": self.error.tlsrpt, "tlsrpt_reason": self.error.tlsrpt_reason}
+        return found
+
+
+def judge(
+    config: Config,
+    facts: Facts,
+    level: str,
+    host: str,
+    chain: Sequence[bytes] | None,
+    failure: Error | None = None,
+    is_temporary: bool = False,
+) -> Verdict:
+    """The verdict of a level on a host that showed this chain, or with which TLS failed at level may.
+
+    is_temporary: the server itself says that it may be otherwise later.
+    """
+    if level == "sts" and not facts.has_sts:
+        error = Error(
+            Code.ARGUMENT, "level sts needs to know the MTA-STS policy of the domain, or that it has none"
+        )
+        return _failed(level, None, error, Action.FAIL, False, chain)
+    try:
+        policy = facts.policy(level)
+        effective = policy.effective_level(host)
+    except Error as error:
+        return _failed(level, None, error, error.action, False, chain)
+    if effective is Level.NONE and (failure is None or failure.action is not Action.NEXT_HOST):
+        return Verdict(level, "clear", effective)
+    if failure is not None:
+        action = failure.action
+        if effective > Level.MAY and action is not Action.FAIL:
+            # docs/errors.md: where the levels differ, all but none and may go to the next host.
+            action = Action.NEXT_HOST
+        return _failed(level, effective, failure, action, is_temporary, chain)
+    try:
+        auth = config.judge(policy, host, chain or ())
+    except Error as error:
+        return _failed(level, effective, error, error.action, False, chain)
+    return Verdict(level, "deliver", effective, auth)
+
+
+def _failed(
+    level: str,
+    effective: Level | None,
+    error: Error,
+    action: Action,
+    is_temporary: bool,
+    chain: Sequence[bytes] | None,
+) -> Verdict:
+    word = ACTIONS[action]
+    if word == "defer" and not error.is_temporary:
+        word = "bounce"
+    is_transient = is_temporary or error.code in TRANSIENT
+    return Verdict(level, word, effective, None, error, _why(error, chain), is_transient)
+
+
+def _why(error: Error, chain: Sequence[bytes] | None) -> str:
+    why = WHYS.get(error.code, "internal")
+    if error.code is Code.ALERT and error.alert is not None:
+        try:
+            name = ssl.AlertDescription(error.alert).name.removeprefix("ALERT_DESCRIPTION_")
+        except ValueError:
+            name = str(error.alert)
+        return f"{why}:{name.lower().replace('_', '-')}"
+    if error.code is Code.CERT_TIME and chain and _begins(chain[0]) > datetime.datetime.now(datetime.UTC):
+        return "not-yet-valid"
+    return why
+
+
+def _begins(certificate: bytes) -> datetime.datetime:
+    try:
+        seconds = ssl.cert_time_to_seconds(certificate_dict(certificate)["notBefore"])
+    except (ConfigError, KeyError, ValueError):
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
