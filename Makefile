@@ -88,6 +88,8 @@ demo: examples $(VENV)/installed
 # so; SMTPTLS_REQUIRE_PEERS=1 makes that a failure.
 test: examples $(VENV)/installed
 	$(CARGO) test $(RUST_FLAGS)
+	@# What fuzzing has found, and the inputs that it begins with.
+	$(CARGO) test $(RUST_FLAGS) --manifest-path tests/fuzz/Cargo.toml --no-default-features --test replay --target-dir target
 	$(VENV)/bin/python -m pytest -q -n 4 -rs tests python/tests
 
 # Formats, lints, and generated files that must be as committed.
