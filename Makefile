@@ -148,7 +148,7 @@ wheel: $(VENV)/installed
 	$(VENV)/bin/twine check --strict build/dist/*
 	$(VENV)/bin/auditwheel show build/dist/*.whl
 	SMTPTLS_WHEEL=$$(echo '$(CURDIR)'/build/dist/*.whl) $(VENV)/bin/python -m pytest -q \
-		tests/packaging/test_wheel.py tests/packaging/test_install.py
+		tests/packaging/test_wheel.py tests/packaging/test_wheel_install.py
 
 # The licences and the list of the crates that the wheel holds; a test compares them with Cargo.lock.
 licences:

@@ -7,6 +7,7 @@ importing fails, and nothing goes through OpenSSL unseen.
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import math
 import os
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 # in its place.
 _OpenSSL = ssl.SSLContext
 
-# The socket in C, below Python's.
-_SYSTEM = socket.socket.__mro__[1]
+# The socket in C, below Python's own, and below no other's.
+_SYSTEM = _socket.socket
 
 _WANT_READ, _WANT_WRITE = int(ssl.SSL_ERROR_WANT_READ), int(ssl.SSL_ERROR_WANT_WRITE)
 
@@ -276,7 +277,8 @@ class SSLSocket(ssl.SSLSocket):
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """As ssl has it."""
         connection = self._sslobj  # type: ignore[attr-defined]
-        if type(data) is bytes and connection is not None and not flags and self.gettimeout() != 0:
+        waits = isinstance(self, _SYSTEM) and self.gettimeout() != 0
+        if type(data) is bytes and connection is not None and not flags and waits:
             # It takes all of it at once; ssl would look at it piece by piece.
             connection.write(data)
         else:

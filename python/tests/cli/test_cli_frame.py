@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
+import threading
 import time
 from typing import Any
 
@@ -125,14 +127,21 @@ def test_no_stdout_at_all() -> None:
 
 
 def test_interrupted() -> None:
+    connected = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connected.set()
+        says(None)(connection)
+
     with (
-        peer(says(None)) as port,
+        peer(serve) as port,
         subprocess.Popen(
             command("check", f"localhost:{port}", "--ca", "none"),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN,
         ) as ran,
     ):  # fmt: skip
-        time.sleep(1.5)
+        assert connected.wait(DEADLINE)
+        time.sleep(0.5)  # by now it waits for the greeting
         ran.send_signal(signal.SIGINT)
         out, err = ran.communicate(timeout=DEADLINE)
     assert ran.returncode == 130
