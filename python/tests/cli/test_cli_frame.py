@@ -126,6 +126,11 @@ def test_no_stdout_at_all() -> None:
     assert b"Traceback" not in done.stderr
 
 
+def hears() -> None:
+    """In the command: a shell starts what is in the background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupted() -> None:
     connected = threading.Event()
 
@@ -137,7 +142,7 @@ def test_interrupted() -> None:
         peer(serve) as port,
         subprocess.Popen(
             command("check", f"localhost:{port}", "--ca", "none"),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN, preexec_fn=hears,
         ) as ran,
     ):  # fmt: skip
         assert connected.wait(DEADLINE)
