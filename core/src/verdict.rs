@@ -1,5 +1,7 @@
 //! A configuration, a policy and a chain come together: what is demanded, what is found, and the verdict.
 
+use std::time::Duration;
+
 use pki_types::{CertificateDer, UnixTime};
 use webpki::CertRevocationList;
 
@@ -30,18 +32,33 @@ pub(crate) fn facts(
     demand: &Demand,
     chain: &[CertificateDer<'_>],
 ) -> Facts {
+    facts_at(config, policy, demand, chain, UnixTime::now())
+}
+
+fn facts_at(
+    config: &Config,
+    policy: &Policy,
+    demand: &Demand,
+    chain: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Facts {
     let lists = config.revocation_lists();
-    judge(chain, demand, policy, trust(config, &lists, Role::Server))
+    judge(chain, demand, policy, trust(config, &lists, Role::Server, now))
 }
 
 /// What is known of a client's chain, as it is now.
 pub(crate) fn client_facts(config: &Config, policy: &Policy, chain: &[CertificateDer<'_>]) -> Facts {
     let lists = config.revocation_lists();
-    judge_client(chain, policy, trust(config, &lists, Role::Client))
+    judge_client(chain, policy, trust(config, &lists, Role::Client, UnixTime::now()))
 }
 
-fn trust<'a>(config: &'a Config, lists: &'a [&'a CertRevocationList<'static>], of: Role) -> Trust<'a> {
-    Trust { anchors: config.anchors(), lists, algorithms: config.algorithms(), now: UnixTime::now(), of }
+fn trust<'a>(
+    config: &'a Config,
+    lists: &'a [&'a CertRevocationList<'static>],
+    of: Role,
+    now: UnixTime,
+) -> Trust<'a> {
+    Trust { anchors: config.anchors(), lists, algorithms: config.algorithms(), now, of }
 }
 
 impl Config {
@@ -49,11 +66,18 @@ impl Config {
     /// own first: how it is authenticated, or the error. No handshake, so nothing says that the server has the key:
     /// for tools that explain, and for policies that are weighed after a session.
     pub fn judge(&self, policy: &Policy, host: &str, chain: &[&[u8]]) -> Result<Auth, Error> {
+        self.judge_at(policy, host, chain, UnixTime::now().as_secs())
+    }
+
+    /// The same at another time, in seconds since 1970: the dates of certificates and revocation lists count as they
+    /// would then.
+    pub fn judge_at(&self, policy: &Policy, host: &str, chain: &[&[u8]], now: u64) -> Result<Auth, Error> {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         let judged = |failure: Failure, level, stage| failure.judge(Role::Client, level, stage, false);
         let demand =
             demand_of(self, policy, host).map_err(|failure| judged(failure, policy.level(), Stage::Local))?;
         let chain: Vec<_> = chain.iter().map(|certificate| CertificateDer::from(*certificate)).collect();
-        let facts = facts(self, policy, &demand, &chain);
+        let facts = facts_at(self, policy, &demand, &chain, now);
         match facts.failure() {
             Some(failure) if demand.level.authenticates() => {
                 Err(judged(failure.clone(), demand.level, Stage::Handshake))

@@ -222,6 +222,21 @@ fn offline() {
     assert_eq!(trusting().judge(&verify, HOST, &[b"no certificate"]).unwrap_err().code(), Code::CertInvalid);
 }
 
+/// A chain is judged as it would be at another time.
+#[test]
+fn at_another_time() {
+    let day = |year| date_time_ymd(year, 1, 1).unix_timestamp() as u64;
+    let leaf = authority().leaf_with(&[HOST], |params| {
+        (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2003, 1, 1));
+    });
+    let verify = Policy::new(Level::Verify);
+    let judged = |now| trusting().judge_at(&verify, HOST, &[&leaf.der], now).map_err(|error| error.code());
+    assert_eq!(trusting().judge(&verify, HOST, &[&leaf.der]).unwrap_err().code(), Code::CertTime);
+    assert_eq!(judged(day(2002)), Ok(Auth::Pkix));
+    assert_eq!(judged(day(2000)), Err(Code::CertTime));
+    assert_eq!(judged(day(2004)), Err(Code::CertTime));
+}
+
 /// As Exim's tls_verify_hosts without tls_verify_cert_hostnames: the chain counts, and the name does not. Such a peer is
 /// not the destination's for all we know.
 #[test]

@@ -210,11 +210,22 @@ class Config:
         """
         The name that this host gives in EHLO and in its greeting.
         """
-    def judge(self, /, policy: Policy, host: str, chain: SupportsGetItem[int, ReadableBuffer]) -> Auth:
+    def judge(
+        self,
+        /,
+        policy: Policy,
+        host: str,
+        chain: SupportsGetItem[int, ReadableBuffer],
+        *,
+        now: float | None = None,
+    ) -> Auth:
         """
         What a session under this policy would make of a server host that shows these certificates, in DER and
         its own first: how it is authenticated, or it raises the error. No handshake, so nothing says that the
         server has the key: for tools that explain, and for policies that are weighed after a session.
+
+        now: another time than the present, in seconds since 1970: the dates of certificates and revocation
+        lists count as they would then.
         """
     def reload_keypairs(self, /) -> None:
         """

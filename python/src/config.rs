@@ -11,6 +11,7 @@ use crate::errors::{argument, raised};
 use crate::keypair::{KeyPairLike, Pairs};
 use crate::policy::Policy;
 use crate::results::Texts;
+use crate::sts::Time;
 
 /// Who we are and whom we trust.
 ///
@@ -235,9 +236,23 @@ impl Config {
     /// What a session under this policy would make of a server host that shows these certificates, in DER and
     /// its own first: how it is authenticated, or it raises the error. No handshake, so nothing says that the
     /// server has the key: for tools that explain, and for policies that are weighed after a session.
+    ///
+    /// now: another time than the present, in seconds since 1970: the dates of certificates and revocation
+    /// lists count as they would then.
+    #[pyo3(signature = (policy, host, chain, *, now=None))]
     #[allow(clippy::needless_pass_by_value)]
-    fn judge(&self, py: Python<'_>, policy: &Policy, host: &str, chain: Vec<Data>) -> PyResult<Enum<Auth>> {
-        let judged = py.detach(|| self.frozen.judge(&policy.0, host, &slices(&chain)));
+    fn judge(
+        &self,
+        py: Python<'_>,
+        policy: &Policy,
+        host: &str,
+        chain: Vec<Data>,
+        now: Option<Time>,
+    ) -> PyResult<Enum<Auth>> {
+        let judged = py.detach(|| match now {
+            None => self.frozen.judge(&policy.0, host, &slices(&chain)),
+            Some(now) => self.frozen.judge_at(&policy.0, host, &slices(&chain), now.0),
+        });
         judged.map(Enum).map_err(|error| raised(&error))
     }
 }

@@ -136,7 +136,7 @@ impl StsPolicy {
 }
 
 /// Whole seconds since 1970, from what time.time() gives.
-struct Time(u64);
+pub(crate) struct Time(pub u64);
 
 impl<'py> FromPyObject<'_, 'py> for Time {
     type Error = PyErr;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_judge(trusting: Config, pki: Any) -> None:
     assert Config().judge(finger, NAME, leaf) is Auth.FINGERPRINT
     assert Config().judge(Policy("may"), NAME, leaf) is Auth.NONE
     assert trusting.judge(Policy("encrypt"), NAME, [b"no certificate"]) is Auth.NONE
+
+
+def test_judge_at_another_time(trusting: Config, pki: Any) -> None:
+    expired, leaf = chain(pki.expired), chain(pki.leaf)
+    end = x509.load_der_x509_certificate(expired[0]).not_valid_after_utc.timestamp()
+    assert trusting.judge(Policy(), NAME, expired, now=end - 1) is Auth.PKIX
+    for now in (end + 1, 0, 1e12):
+        with pytest.raises(smtptls.CertificateError) as caught:
+            trusting.judge(Policy(), NAME, expired, now=now)
+        assert caught.value.code is Code.CERT_TIME
+    assert trusting.judge(Policy(), NAME, leaf, now=time.time()) is Auth.PKIX
+    live: Any = trusting
+    for wrong, error in ((-1, smtptls.ConfigError), (float("nan"), smtptls.ConfigError), ("now", TypeError)):
+        with pytest.raises(error):
+            live.judge(Policy(), NAME, leaf, now=wrong)
 
 
 def test_judge_says_what_a_session_says(trusting: Config, pki: Any) -> None:
