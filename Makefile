@@ -107,8 +107,11 @@ check: $(VENV)/installed python
 	$(PYTHON) ffi/abi/check.py
 
 # The man pages are committed, so that who installs them needs no Python. A test compares them with the header.
-man:
+# Those of the command, and its completion, come from its parser.
+man: python $(VENV)/installed
 	$(PYTHON) ffi/man/generate.py
+	$(VENV)/bin/python python/man/generate.py
+	$(VENV)/bin/python python/completion/generate.py
 
 # Takes what is new in the header into the binary interface that `make check` holds it to; see ffi/abi/README.md.
 abi:
@@ -125,7 +128,8 @@ install: library install-man
 
 # A link for each function that a page names, so that `man smtptls_session_start` finds it.
 install-man:
-	install -d $(DESTDIR)$(MANDIR)/man3
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 python/smtptls.data/data/share/man/man1/smtptls.1 $(DESTDIR)$(MANDIR)/man1/
 	for page in ffi/man/*.3; do \
 		page=$${page##*/}; \
 		install -m 644 ffi/man/$$page $(DESTDIR)$(MANDIR)/man3/ || exit 1; \

@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGE = ROOT / "python/smtptls"
+DATA = ROOT / "python/smtptls.data"
 
 
 def version() -> str:
@@ -31,3 +32,8 @@ def sources() -> set[str]:
     files = [path for kind in ("py", "pyi", "json") for path in PACKAGE.rglob(f"*.{kind}")]
     files.append(PACKAGE / "py.typed")
     return {f"smtptls/{path.relative_to(PACKAGE)}" for path in files}
+
+
+def data() -> set[str]:
+    """What is installed beside the package, by its place in `smtptls.data`: the man page, the completions."""
+    return {str(path.relative_to(DATA)) for path in DATA.rglob("*") if path.is_file()}

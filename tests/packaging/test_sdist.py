@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from built import sources, version
+from built import data, sources, version
 from conftest import ROOT
 
 # Besides the code: core/Cargo.toml names the bench, and cargo wants to see it.
@@ -51,7 +51,8 @@ def locked(lock: Path) -> set[tuple[str, str, str | None]]:
 def test_it_holds_what_it_needs_and_no_more(unpacked: Path) -> None:
     rust = [path for part in ("core", "python") for path in (ROOT / part / "src").rglob("*.rs")]
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
-    assert found == {str(path.relative_to(ROOT)) for path in rust} | sources() | REST
+    beside = {f"smtptls.data/{name}" for name in data()}
+    assert found == {str(path.relative_to(ROOT)) for path in rust} | sources() | beside | REST
 
 
 def test_it_builds_offline_from_the_locked_crates(unpacked: Path, tmp_path: Path) -> None:

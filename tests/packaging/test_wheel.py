@@ -13,7 +13,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from built import sources, version, wheel
+from built import data, sources, version, wheel
 from conftest import ROOT
 
 INFO = f"smtptls-{version()}.dist-info"
@@ -52,7 +52,8 @@ def test_it_holds_the_package_and_nothing_else() -> None:
         names = {name for name in opened.namelist() if not name.endswith("/")}
     about = {f"{INFO}/{name}" for name in FACTS}
     licences = {f"{INFO}/licenses/{name}" for name in (*OURS, "licences/THIRD-PARTY.txt")}
-    assert names == sources() | {MODULE} | about | licences
+    beside = {f"smtptls-{version()}.data/{name}" for name in data()}
+    assert beside and names == sources() | {MODULE} | about | licences | beside
 
 
 def test_one_wheel_is_for_every_python_from_3_11_on() -> None:
