@@ -11,13 +11,14 @@ import re
 import ssl
 import subprocess
 import tempfile
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from conftest import ROOT
 
-from matrix import exim, node
+from matrix import exim, node, rust
 from matrix.cells import CONDITIONS, VERSIONS
 from matrix.peer import Condition
 from matrix.senders import CLIENTS
@@ -56,7 +57,8 @@ a process knows no ticket of another one.
 ## {server}
 
 The server is `serve` in C, with TLS required. `openssl s_client` and `gnutls-cli` send no message: they say
-EHLO, NOOP and QUIT inside TLS.
+EHLO, NOOP and QUIT inside TLS. lettre hands to rustls as DER what it calls the PEM of a client's certificate,
+and so is given DER.
 
 {server_table}
 
@@ -68,7 +70,6 @@ What resumes nothing:
 
 * OpenSMTPD: version 6.8 in Debian 12 does not run.
 * GnuTLS has no server that speaks SMTP. Exim of Debian is built with it, on both sides.
-* lettre, a client in Rust: left out, to save its build.
 * smtplib, Django, Flask-Mail and other Python programs with `smtptls.SSLContext` have tests of their own, in
   `tests/users`; and so have old servers, scanners and each level, in `tests/judging` and `tests/interop`.
 """
@@ -80,6 +81,7 @@ NOTES = {
     "swaks": "has no option for it.",
     "msmtp": "keeps no sessions.",
     "aiosmtplib": "asyncio's `start_tls` takes no session.",
+    "lettre (native-tls)": "the crate native-tls keeps no sessions.",
 }
 
 
@@ -154,6 +156,15 @@ def in_json(path: Path, name: str) -> Callable[[], str]:
     return ask
 
 
+def of_crate(lock: Path, name: str) -> Callable[[], str]:
+    """The version of a crate in a Cargo.lock."""
+    return lambda: next(
+        crate["version"] for crate in tomllib.loads(lock.read_text())["package"] if crate["name"] == name
+    )
+
+
+LETTRE = of_crate(rust.PROJECT / "Cargo.lock", "lettre")
+
 VERSION: dict[str, Callable[[], str]] = {
     "Postfix smtpd": said("postconf", "-dh", "mail_version"),
     "Postfix smtp": said("postconf", "-dh", "mail_version"),
@@ -170,4 +181,6 @@ VERSION: dict[str, Callable[[], str]] = {
     "curl": said("curl", "--version"),
     "swaks": said("swaks", "--version"),
     "msmtp": said("msmtp", "--version"),
+    "lettre (native-tls)": LETTRE,
+    "lettre (rustls)": LETTRE,
 }

@@ -9,8 +9,10 @@ from functools import partial
 
 import test_clients_certificates as certificates
 from conftest import DEADLINE, MESSAGE, wait_until
+from hops import crlf
 from test_clients_certificates import Run
 
+from matrix import rust
 from matrix.dovecot import Dovecot
 from matrix.exim import Exim
 from matrix.peer import Condition
@@ -57,6 +59,13 @@ def dovecot(run: Sender) -> None:
             instance.relay()
 
 
+def lettre(backend: str, run: Sender) -> None:
+    argv, environment = rust.command(
+        backend, run.pki, run.serve.port, run.folder, run.version, sessions=run.sessions, own=run.own
+    )
+    run.run(argv, crlf(MESSAGE), environment)
+
+
 def by(name: str) -> Callable[[Sender], None]:
     """As the test of client certificates has it run."""
     return certificates.PEERS[name][0]
@@ -76,6 +85,8 @@ CLIENTS: dict[str, tuple[Callable[[Sender], None], tuple[str, ...]]] = {
     "swaks": (by("swaks"), ()),
     "msmtp": (by("msmtp"), ()),
     "aiosmtplib": (by("aiosmtplib"), ()),
+    "lettre (native-tls)": (partial(lettre, "native-tls"), ()),
+    "lettre (rustls)": (partial(lettre, "rustls"), BOTH),
 }
 
 # They shake hands and send no message.
