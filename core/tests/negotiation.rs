@@ -76,16 +76,16 @@ fn ciphers() {
     });
     let new = with(|_| {});
     for (list, at_13, at_12) in [
-        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
         (
             "tls_chacha20_poly1305_sha256",
             "TLS_CHACHA20_POLY1305_SHA256",
-            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
         ),
         (
-            "ECDHE-ECDSA-AES128-GCM-SHA256",
-            "TLS_AES_256_GCM_SHA384",
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
         ),
         (
             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256, ecdhe-rsa-aes128-gcm-sha256",
@@ -108,6 +108,22 @@ fn ciphers() {
         assert_eq!(none.ciphers(nothing).unwrap_err().code(), Code::Argument);
         assert_eq!(none.freeze().err().map(|error| error.code()), Some(Code::Argument), "spoilt");
     }
+}
+
+/// RFC 9325 section 4.2: AES-128-GCM first, and the server's order counts, also where both have all.
+#[test]
+fn cipher_preference() {
+    let of = |list: &str| with(|builder| assert!(builder.ciphers(list).unwrap().is_empty(), "{list}"));
+    let any = with(|_| {});
+    assert_eq!(meet(&any, &any).unwrap().0, "TLS_AES_128_GCM_SHA256");
+    let strong = "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+    let quick = "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
+    assert_eq!(meet(&of(strong), &any).unwrap().0, "TLS_AES_128_GCM_SHA256");
+    assert_eq!(meet(&of(quick), &of(strong)).unwrap().0, "TLS_AES_256_GCM_SHA384");
+    assert_eq!(meet(&of(strong), &of(quick)).unwrap().0, "TLS_CHACHA20_POLY1305_SHA256");
+    let old = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
+    let old = with(|builder| drop(builder.max_version(TlsVersion::Tls12).ciphers(old).unwrap()));
+    assert_eq!(meet(&old, &any).unwrap().0, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
 }
 
 /// Groups: the order is the preference, and the first has the key share.

@@ -321,12 +321,12 @@ fn info() {
     assert_eq!(client.summary(), server.summary());
     assert_eq!(
         client.summary(),
-        "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 \
+        "TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits) key-exchange X25519 \
          server-signature ECDSA (prime256v1) server-digest SHA256"
     );
-    assert_eq!(client.exim_cipher(), "TLS1.3:TLS_AES_256_GCM_SHA384:256");
+    assert_eq!(client.exim_cipher(), "TLS1.3:TLS_AES_128_GCM_SHA256:128");
     // R8314-4.3-1.
-    assert_eq!(client.received_clause(), "tls TLS_AES_256_GCM_SHA384 group x25519");
+    assert_eq!(client.received_clause(), "tls TLS_AES_128_GCM_SHA256 group x25519");
     assert_eq!((client.peer_key_algorithm(), client.peer_key_bits()), (Some("ECDSA"), Some(256)));
     assert_eq!(client.peer_names(), [format!("DNS:{HOST}")]);
     assert_eq!(client.peer_common_name().as_deref(), Some("leaf"));

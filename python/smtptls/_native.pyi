@@ -124,9 +124,9 @@ class Config:
     ciphers: the cipher suites to use, in order of preference: names of IANA or of OpenSSL, as a sequence,
     or as one str with colons, commas or blanks between. What names none that the library has is in
     unknown_ciphers; a list without one that it has is an error. The default are all, and they are all good
-    (RFC 9325 section 4.2). A list is for the versions of TLS that it names suites of: one without a suite
-    of TLS 1.3 leaves those as they are, as with OpenSSL. To do without a version there are min_version and
-    max_version.
+    (RFC 9325 section 4.2); AES-128-GCM comes first. A server goes by its own order. A list is for the
+    versions of TLS that it names suites of: one without a suite of TLS 1.3 leaves those as they are, as
+    with OpenSSL. To do without a version there are min_version and max_version.
     groups: the key exchange groups to use, in order of preference, given as ciphers are; what names none is
     in unknown_groups. A client's key share is for the first of them. By default a client begins with x25519
     and a server with X25519MLKEM768: a key share of the latter makes a ClientHello longer than a segment,

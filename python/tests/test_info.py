@@ -66,8 +66,8 @@ def test_info(trusting: Config, serving: Config, pki: Any) -> None:
     client, server = secured(trusting, serving)
     info = client.info
     assert info is client.info and info is not None and server.info is not None
-    assert info.version == "TLSv1.3" and info.cipher == info.cipher_openssl == "TLS_AES_256_GCM_SHA384"
-    assert info.cipher_bits == 256 and info.group == "x25519"
+    assert info.version == "TLSv1.3" and info.cipher == info.cipher_openssl == "TLS_AES_128_GCM_SHA256"
+    assert info.cipher_bits == 128 and info.group == "x25519"
     assert info.server_name is None and server.info.server_name == NAME
     assert info.resumed is False
     assert info.level is Level.VERIFY and server.info.level is Level.MAY
@@ -78,7 +78,7 @@ def test_info(trusting: Config, serving: Config, pki: Any) -> None:
     assert info.matched_tlsa is None and info.tlsa_depth is None and info.matched_fingerprint is None
     assert info.peer_subject == f"CN={NAME}" and info.peer_issuer == "CN=smtptls test root CA"
     assert info.received_clause == f"tls {info.cipher} group {info.group}"
-    assert info.exim_cipher == "TLS1.3:TLS_AES_256_GCM_SHA384:256"
+    assert info.exim_cipher == "TLS1.3:TLS_AES_128_GCM_SHA256:128"
     assert info.alpn is None and info.client_signature is info.client_digest is None
     assert info.channel_binding is not None and len(info.channel_binding) == 32
     assert info.channel_binding == server.info.channel_binding
@@ -106,7 +106,7 @@ def test_the_sentence_of_postfix(ca: Any, pki: Any, trusting: Config, kind: str)
     assert greet(client, server) == [None, None]
     info, other = client.info, server.info
     assert info is not None and other is not None
-    sentence = "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519"
+    sentence = "TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits) key-exchange X25519"
     sentence += f" server-signature {signature}" + (f" server-digest {digest}" if digest else "")
     assert info.summary == other.summary == sentence
     assert repr(info) == f"<smtptls.Info {info.summary}>"
@@ -118,10 +118,10 @@ def test_the_sentence_of_postfix(ca: Any, pki: Any, trusting: Config, kind: str)
 def test_at_tls_1_2(pki: Any, serving: Config) -> None:
     client, server = infos(Config(roots=[pki.ca], max_version=TlsVersion.TLS1_2), serving)
     assert client.summary == server.summary
-    assert client.summary == "TLSv1.2 with cipher ECDHE-ECDSA-AES256-GCM-SHA384 (256/256 bits)"
-    assert client.cipher == "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
-    assert client.cipher_openssl == "ECDHE-ECDSA-AES256-GCM-SHA384"
-    assert client.exim_cipher == "TLS1.2:ECDHE-ECDSA-AES256-GCM-SHA384:256"
+    assert client.summary == "TLSv1.2 with cipher ECDHE-ECDSA-AES128-GCM-SHA256 (128/128 bits)"
+    assert client.cipher == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+    assert client.cipher_openssl == "ECDHE-ECDSA-AES128-GCM-SHA256"
+    assert client.exim_cipher == "TLS1.2:ECDHE-ECDSA-AES128-GCM-SHA256:128"
     assert (client.server_signature, client.server_digest) == ("ECDSA", "SHA256")
     assert client.channel_binding is None and client.server_end_point is not None
 

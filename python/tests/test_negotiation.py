@@ -43,11 +43,11 @@ def test_versions_that_do_not_meet(pki: Any) -> None:
 @pytest.mark.parametrize(
     ("ciphers", "at_1_3", "at_1_2"),
     [
-        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        ("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
         (
-            "ECDHE-ECDSA-AES128-GCM-SHA256",
-            "TLS_AES_256_GCM_SHA384",
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
         ),
         (
             ["tls_chacha20_poly1305_sha256", "ECDHE-ECDSA-CHACHA20-POLY1305"],
@@ -55,9 +55,9 @@ def test_versions_that_do_not_meet(pki: Any) -> None:
             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
         ),
         (
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256",
-            "TLS_AES_128_GCM_SHA256",
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TLS_AES_256_GCM_SHA384",
+            "TLS_AES_256_GCM_SHA384",
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
         ),
     ],
     ids=str,

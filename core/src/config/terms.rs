@@ -25,7 +25,8 @@ impl ConfigBuilder {
 
     /// The cipher suites to use, in order of preference: names of IANA or of OpenSSL, with colons, commas or blanks
     /// between. Gives the words that name none which the library has; a list without one that it has is an error.
-    /// The default are all, and they are all good (RFC 9325 section 4.2).
+    /// The default are all, and they are all good (RFC 9325 section 4.2); AES-128-GCM comes first. A server goes by its
+    /// own order.
     ///
     /// A list is for the versions of TLS that it names suites of: one without a suite of TLS 1.3 leaves those as they
     /// are, as with OpenSSL. To do without a version there are `min_version` and `max_version`.
