@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the fuzz targets, or plays their corpus.
 
-    run.py --seconds N [TARGET...]   builds with libFuzzer and AddressSanitizer, and fuzzes each for N seconds
+    run.py --seconds N [TARGET...]   builds with libFuzzer and AddressSanitizer, and fuzzes each N seconds,
+                                     as many at once as there are processors
     run.py --minimize [TARGET...]    the same build: keeps of the corpus what reaches anything new
     run.py --replay                  the corpus alone, in a plain build of the stable toolchain
 
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -146,7 +148,9 @@ def main() -> int:
             minimize(programs, target)
         return 0
     # Each gets its turn, whatever became of the one before.
-    return 0 if all([fuzz(programs, target, options.seconds) for target in targets]) else 1
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda target: fuzz(programs, target, options.seconds), targets))
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
