@@ -6,20 +6,24 @@ import argparse
 import datetime
 import json
 import math
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._enums import StsMode
+from .._errors import Error
 from .._native import Config, Policy
-from . import document, report
+from . import document, gather, report
 from . import options as shared
 from .exits import Exit, Stop, worst
 from .facts import AUTO, LEVELS, Facts, Target, parse_target
 from .output import Output, add_colour
-from .probe import Probe, probe
+from .probe import Place, Probe, addresses, probe
 from .verdict import Verdict, judge
 
-EXAMPLES = """  smtptls check mx.example.com:25
+EXAMPLES = """  smtptls check example.com
+  smtptls check mx.example.com:25
   smtptls check --level verify --ca ca.pem '[mx.example.com]'
   smtptls check submissions:smtp.example.com
   smtptls check example.com --mx mx.example.com --dnssec secure \\
@@ -44,6 +48,8 @@ class Host:
     warnings: list[str]
     errors: list[str]
     exit: Exit
+    at: datetime.datetime | None = None  # the time that is judged for, if not the present
+    doubt: str | None = None  # why the chain is not trusted, at that time
 
     @property
     def verdict(self) -> Verdict:
@@ -60,6 +66,7 @@ class Checked:
     hosts: list[Host]
     started: datetime.datetime
     exit: Exit
+    warnings: tuple[tuple[str, str], ...] = ()  # of the target: each a stable word, and a text
 
 
 def add(commands: Any) -> None:
@@ -69,8 +76,8 @@ def add(commands: Any) -> None:
         run,
         "probe a server, and tell what a sender at each level would do, and why",
         EXAMPLES,
-        "TARGET is a domain with --mx, [HOST], HOST:PORT, submission:HOST, submissions:HOST (TLS from the "
-        "first byte), lmtp:HOST:PORT or unix:/PATH (LMTP).",
+        "TARGET is a domain, whose MX hosts are probed, [HOST], HOST:PORT, submission:HOST, submissions:HOST "
+        "(TLS from the first byte), lmtp:HOST:PORT or unix:/PATH (LMTP).",
     )
     parser.add_argument("targets", nargs="+", metavar="TARGET")
     parser.add_argument(
@@ -90,9 +97,23 @@ def add(commands: Any) -> None:
         help="an MX host of the domain",
     )
     parser.add_argument("--first", action="store_true", help="only the first MX host, not all")
+    parser.add_argument(
+        "--all-addresses",
+        action="store_true",
+        help="every address of a host, and not the first one only that takes a connection",
+    )
     shared.add_facts(parser)
+    shared.add_time(parser)
+    gather.add_dns(parser)
     shared.add_trust(parser)
     shared.add_network(parser)
+    parser.add_argument(
+        "--deadline",
+        type=shared.seconds,
+        default=120.0,
+        metavar="SECONDS",
+        help="for all of a target; default: 120",
+    )
     limits = parser.add_argument_group("thresholds")
     limits.add_argument(
         "--min-days",
@@ -129,8 +150,8 @@ def run(options: argparse.Namespace) -> int:
     if options.form == "json" and len(targets) > 1:
         raise Stop("--json is one document for one target; --jsonl has a line for each")
     plans = [(target, hosts_of(target, options), shared.make_facts(options, target)) for target in targets]
-    for _, _, facts in plans:
-        fitting(options, facts)
+    for target, _, facts in plans:
+        fitting(options, target, facts)
     config = shared.make_config(options, PQ_FIRST if options.require_pq else None)
     output = Output(options.color)
     exits = []
@@ -159,31 +180,38 @@ def _print(output: Output, checked: Checked, options: argparse.Namespace, number
 
 
 def hosts_of(target: Target, options: argparse.Namespace) -> list[tuple[int | None, str]]:
-    """The hosts of a target with their preferences, the most preferred first."""
+    """The hosts of a target with their preferences, the most preferred first; none where the DNS is asked."""
     if not target.is_domain:
         if options.mx:
             raise Stop(f"--mx is for a domain, and {target.text} is a host")
         return [(None, target.host)]
     if not options.mx:
+        if gather.is_online(options, target):
+            return []  # the DNS knows
         raise Stop(
-            f"the MX hosts of {target.host} are not known: give --mx HOST, or say [{target.host}] for the "
-            "host itself"
+            f"the MX hosts of {target.host} are not known: give --mx HOST, leave --dns off away, or say "
+            f"[{target.host}] for the host itself"
         )
     found = sorted(options.mx, key=lambda one: one[0])
     return found[:1] if options.first else found
 
 
-def fitting(options: argparse.Namespace, facts: Facts) -> None:
+def fitting(options: argparse.Namespace, target: Target, facts: Facts) -> None:
     """A level without the facts that it goes by is a mistake, and not a verdict on the server."""
     level = options.level
     if level == "fingerprint" and level not in facts.levels():
         raise Stop("--level fingerprint goes with --fingerprint or --key-fingerprint")
+    if gather.is_online(options, target):
+        return
     if level in ("dane", "dane-only") and options.tlsa_dnssec is None and options.dnssec is None:
         raise Stop(
-            f'--level {level} goes with --dnssec secure and --tlsa "3 1 1 ...", or what else the DNS says'
+            f'--level {level} goes with --dns, or with --dnssec secure and --tlsa "3 1 1 ...", or what else '
+            "the DNS says"
         )
     if level == "sts" and not facts.has_sts:
-        raise Stop("--level sts goes with --sts FILE, or --sts off where the domain has no policy")
+        raise Stop(
+            "--level sts goes with --dns, with --sts FILE, or with --sts off where the domain has no policy"
+        )
 
 
 def check(
@@ -194,41 +222,84 @@ def check(
     options: argparse.Namespace,
 ) -> Checked:
     started = datetime.datetime.now(datetime.UTC)
-    found = [_check_host(config, target, name, facts, options) for _, name in hosts]
-    mx = hosts if target.is_domain else []
-    return Checked(target, options.level, mx, found, started, worst(host.exit for host in found))
+    by = time.monotonic() + options.deadline
+    known = gather.complete(target, hosts, facts, options, by)
+    found = [
+        _check_host(config, candidate, place, options)
+        for candidate in known.hosts
+        for place in _places(target, candidate, options, by)
+    ]
+    mx = [(one.preference, one.name) for one in known.hosts] if target.is_domain else []
+    exit_code = worst(host.exit for host in found)
+    if known.warnings and options.warnings_as_errors:
+        exit_code = worst((exit_code, Exit.WARNED))
+    return Checked(target, options.level, mx, found, started, exit_code, known.warnings)
 
 
-def _check_host(config: Config, target: Target, name: str, facts: Facts, options: argparse.Namespace) -> Host:
-    sni = facts.sni
-    if sni is ... and facts.tlsa and facts.tlsa_base:
-        sni = facts.tlsa_base  # as DANE wants it (RFC 7672 section 8.1)
-    # Where nothing is enforced a session tells what would have failed, for a report.
-    testing = facts.sts if facts.sts is not None and facts.sts.mode is StsMode.TESTING else None
-    asking = Policy("may", sni=sni, next_hop=facts.next_hop, sts=testing)
-    found = probe(config, asking, name, shared.make_place(options, target, name))
+def _places(
+    target: Target, candidate: gather.Candidate, options: argparse.Namespace, by: float
+) -> Iterator[Place]:
+    """Where a host is to be probed: once, or at each of its addresses."""
+    place = replace(gather.place(options, target, candidate), by=by)
+    if options.all_addresses and candidate.failure is None and place.path is None:
+        try:
+            found = [(str(address[0]), int(address[1])) for _, address in addresses(place)]
+        except Error:
+            found = []  # the probe says why
+        for address in dict.fromkeys(found):
+            yield replace(place, addresses=(address,))
+        if found:
+            return
+    yield place
+
+
+def _check_host(
+    config: Config, candidate: gather.Candidate, place: Place, options: argparse.Namespace
+) -> Host:
+    name, facts = candidate.name, candidate.facts
+    if candidate.failure is not None:
+        found = Probe(place, error=candidate.failure)
+    else:
+        sni = facts.sni
+        if sni is ... and facts.tlsa and facts.tlsa_base:
+            sni = facts.tlsa_base  # as DANE wants it (RFC 7672 section 8.1)
+        # Where nothing is enforced a session tells what would have failed, for a report.
+        testing = facts.sts if facts.sts is not None and facts.sts.mode is StsMode.TESTING else None
+        asking = Policy("may", sni=sni, next_hop=facts.next_hop, mx_dnssec=facts.mx_dnssec, sts=testing)
+        found = probe(config, asking, name, place)
+    at = None if options.at is None else options.at.timestamp()
     verdicts = {
-        level: judge(config, facts, level, name, found.chain, found.error, found.is_temporary)
+        level: judge(config, facts, level, name, found.chain, found.error, found.is_temporary, at)
         for level in facts.levels()
     }
     level = facts.chosen(options.level, name)
-    warnings, errors = _weighed(found, facts, verdicts[level], options)
-    host = Host(name, facts, found, verdicts, level, warnings, errors, Exit.OK)
+    host = Host(name, facts, found, verdicts, level, [], [], Exit.OK, options.at)
+    if at is not None and found.chain:
+        host.doubt = _doubt(config, name, found, at)
+    host.warnings, host.errors = _weighed(host, options)
     host.exit = _exit(host, options.warnings_as_errors)
     return host
 
 
-def _weighed(
-    found: Probe, facts: Facts, verdict: Verdict, options: argparse.Namespace
-) -> tuple[list[str], list[str]]:
+def _doubt(config: Config, name: str, found: Probe, at: float) -> str | None:
+    """Why the chain would not be trusted at another time."""
+    try:
+        config.judge(Policy("verify", insecure_any_name=True), name, found.chain, now=at)
+    except Error as error:
+        return error.message
+    return None
+
+
+def _weighed(host: Host, options: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Warnings and errors, each a stable word."""
+    found, facts, verdict = host.probe, host.facts, host.verdict
     warnings, errors = [], []
     if not verdict.is_met:
         errors.append(verdict.why or "unknown")
     elif verdict.action == "clear" and verdict.level != "none":
         warnings.append("plaintext")
     if (info := found.info) is not None:
-        left = days_left(info.peer_not_after)
+        left = days_left(info.peer_not_after, host.at)
         if left is not None and 0 <= left < options.min_days:
             warnings.append("expiry")
         if found.error is None and any(word.upper() == "STARTTLS" for word in found.ehlo_after):
@@ -252,10 +323,11 @@ def _exit(host: Host, strict: bool) -> Exit:
     return Exit.WARNED if host.warnings and strict else Exit.OK
 
 
-def days_left(end: datetime.datetime | None) -> int | None:
+def days_left(end: datetime.datetime | None, at: datetime.datetime | None = None) -> int | None:
+    """From now, or from another time."""
     if end is None:
         return None
-    return math.floor((end - datetime.datetime.now(datetime.UTC)).total_seconds() / 86400)
+    return math.floor((end - (at or datetime.datetime.now(datetime.UTC))).total_seconds() / 86400)
 
 
 def is_post_quantum(group: str | None) -> bool:

@@ -67,7 +67,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
-    check.fitting(options, facts)
+    check.fitting(options, target, facts)
     place = shared.make_place(options, target, target.host)
     try:
         session = Session.client(

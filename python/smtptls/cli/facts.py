@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import EllipsisType
 
@@ -50,26 +51,26 @@ def parse_target(text: str) -> Target:
         protocol = Protocol.LMTP if scheme == "lmtp" else Protocol.SMTP
         return Target(text, host, port, implicit_tls=scheme == "submissions", protocol=protocol)
     host, port = _host_port(text, shown)
-    is_domain = port is None and not text.startswith("[") and not _is_address(host)
+    is_domain = port is None and not text.startswith("[") and not is_address(host)
     return Target(text, host, port, is_domain)
 
 
 def _host_port(text: str, shown: str) -> tuple[str, int | None]:
     bracketed = re.fullmatch(r"\[([^\[\]]+)\](?::(\d+))?", text)
     plain = re.fullmatch(r"([^\s\[\]:/@,]+)(?::(\d+))?", text)
-    if _is_address(text):
+    if is_address(text):
         return text, None
     if not (found := bracketed or plain):
         raise Stop(f"{shown}: not a target: it is DOMAIN, [HOST], HOST:PORT, or see smtptls check --help")
     host, port = found[1].removeprefix("IPv6:"), found[2]
-    if not (_is_address(host) or (_HOST.fullmatch(host) and not host.startswith("-"))):
+    if not (is_address(host) or (_HOST.fullmatch(host) and not host.startswith("-"))):
         raise Stop(f"{shown}: not a host name or an address")
     if port is not None and not 0 < int(port) < 65536:
         raise Stop(f"{shown}: a port is from 1 to 65535")
     return host.rstrip(".") or host, None if port is None else int(port)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -78,10 +79,21 @@ def _is_address(text: str) -> bool:
 
 
 @dataclass(frozen=True)
+class StsFound:
+    """What the search for a domain's MTA-STS policy came to."""
+
+    state: str  # ok, none, or the result type of RFC 8460 section 4.3 that a sender would report
+    id: str | None = None  # of the record
+    source: str | None = None
+    message: str | None = None  # why there is none
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a sender would know of a host before it connects."""
 
     next_hop: str | None = None
+    next_hop_expanded: str | None = None  # where its CNAMEs lead
     names: tuple[str, ...] = ()
     sni: str | EllipsisType | None = ...
     fingerprints: tuple[str, ...] = ()
@@ -93,6 +105,9 @@ class Facts:
     tlsa_dnssec: Dnssec = Dnssec.NONE
     sts: StsPolicy | None = None
     has_sts: bool = field(default=False)  # known, be it that there is none
+    sts_found: StsFound | None = None  # where it was not given by hand
+    doubt: str | None = None  # why nothing that the DNS says can be believed, so DANE is not decidable
+    sources: Mapping[str, str] = field(default_factory=dict)  # mx, address, tlsa: given, or the name server
 
     def levels(self) -> tuple[str, ...]:
         """Those that a table shows: fingerprint only where there are some to compare."""
@@ -106,6 +121,7 @@ class Facts:
                 "dane" if level == AUTO else level,
                 sni=self.sni,
                 next_hop=self.next_hop,
+                next_hop_expanded=self.next_hop_expanded,
                 mx_dnssec=self.mx_dnssec,
                 address_dnssec=self.address_dnssec,
                 tlsa=self.tlsa,
@@ -128,7 +144,7 @@ class Facts:
         """The row of the table that a level means; auto goes by what is known, as an MTA does."""
         if level != AUTO:
             return level
-        if self.tlsa_dnssec is Dnssec.NONE:
+        if self.doubt is not None or (self.tlsa_dnssec is Dnssec.NONE and not self._is_dns_failed()):
             return "sts" if self.sts is not None else "may"
         try:
             effective = self.policy(AUTO).effective_level(host)
@@ -136,6 +152,9 @@ class Facts:
             # Only what the DNS or the MTA-STS policy says forbids a session, and DANE comes first.
             return "dane" if not self._is_mx_refused(host) else "sts"
         return {Level.MAY: "may", Level.VERIFY: "sts"}.get(effective, "dane")
+
+    def _is_dns_failed(self) -> bool:
+        return any(status in (Dnssec.BOGUS, Dnssec.ERROR) for status in (self.mx_dnssec, self.address_dnssec))
 
     def _is_mx_refused(self, host: str) -> bool:
         try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import math
 import os
 import re
 import socket
 import sys
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -21,6 +21,7 @@ from .exits import Stop
 from .facts import Facts, Target
 from .probe import Place
 
+_MOMENT = re.compile(r"\d{4}(-\d\d){2}[Tt ]\d\d(:\d\d){2}(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 LARGEST_STS = 64 * 1024  # octets of a policy (RFC 8461 section 3.3)
 
 
@@ -51,7 +52,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         "--ca",
         action="append",
         metavar="FILE",
-        help="a PEM file or directory of authorities to trust; system, the default; none",
+        help="a PEM file or directory of authorities to trust; system, the default; mozilla: as the Python "
+        "package certifi has them; none",
     )
     group.add_argument(
         "--crl", action="append", default=[], metavar="FILE", help="certificate revocation lists"
@@ -107,7 +109,10 @@ def add_facts(parser: argparse.ArgumentParser) -> None:
             help=f"the same of the {kind.upper() if kind != 'address' else kind} records alone",
         )
     group.add_argument(
-        "--sts", metavar="FILE", help="the text of the domain's MTA-STS policy, or off: it has none"
+        "--sts",
+        metavar="FILE",
+        help="the text of the domain's MTA-STS policy; off: it has none; fetch: as the DNS and its web "
+        "server have it",
     )
     group = parser.add_argument_group("names and keys")
     group.add_argument(
@@ -132,21 +137,46 @@ def add_facts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--at",
+        type=moment,
+        metavar="TIME",
+        help="judge certificates and revocation lists as at this time: 2027-01-31T12:00:00Z",
+    )
+
+
 def make_config(options: argparse.Namespace, groups: tuple[str, ...] | None = None) -> Config:
     if options.key and not options.cert:
         raise Stop("--key goes with --cert")
-    places = options.ca or ["system"]
     own = [(options.cert, options.key or options.cert)] if options.cert else []
-    paths = [Path(place) for place in places if place not in ("system", "none")]
+    trusted = roots(options.ca)
     return Config(
         hostname=options.helo,
-        system_roots="system" in places,
-        roots=[path for path in paths if not path.is_dir()],
-        roots_dirs=[path for path in paths if path.is_dir()],
+        system_roots=any(kind == "system" for kind, _ in trusted),
+        roots=[path for kind, path in trusted if kind == "file"],
+        roots_dirs=[path for kind, path in trusted if kind == "folder"],
         crls=options.crl,
         keypairs=own,
         groups=groups,
     )
+
+
+def roots(places: Sequence[str] | None) -> list[tuple[str, str]]:
+    """What --ca says: each system, file or folder, and its path."""
+    found = []
+    for place in places or ["system"]:
+        if place == "system":
+            found.append(("system", ""))
+        elif place == "mozilla":
+            try:
+                import certifi
+            except ImportError as error:
+                raise Stop("--ca mozilla is in the package certifi: pip install 'smtptls[cli]'") from error
+            found.append(("file", certifi.where()))
+        elif place != "none":
+            found.append(("folder" if os.path.isdir(place) else "file", place))
+    return found
 
 
 def make_facts(options: argparse.Namespace, target: Target) -> Facts:
@@ -155,6 +185,8 @@ def make_facts(options: argparse.Namespace, target: Target) -> Facts:
         kind: Dnssec[(getattr(options, f"{kind}_dnssec") or options.dnssec or "none").upper()]
         for kind in ("mx", "address", "tlsa")
     }
+    if options.sts == "fetch" and not hasattr(options, "dns"):
+        raise Stop("--sts fetch needs the network, which this command does without: give a file")
     if options.tlsa and statuses["tlsa"] is Dnssec.NONE:
         raise Stop("--tlsa goes with --dnssec secure, or what else your resolver says of the records")
     if not target.is_domain and options.mx_dnssec is None:
@@ -172,8 +204,8 @@ def make_facts(options: argparse.Namespace, target: Target) -> Facts:
         tlsa=tuple(options.tlsa or ()),
         tlsa_base=options.tlsa_base,
         tlsa_dnssec=statuses["tlsa"],
-        sts=read_sts(options.sts) if options.sts not in (None, "off") else None,
-        has_sts=options.sts is not None,
+        sts=read_sts(options.sts) if options.sts not in (None, "off", "fetch") else None,
+        has_sts=options.sts not in (None, "fetch"),
     )
 
 
@@ -228,6 +260,19 @@ def seconds(text: str) -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return number
+
+
+def moment(text: str) -> datetime.datetime:
+    """RFC 3339: a date, a time, and how far it is from UTC."""
+    try:
+        if not _MOMENT.fullmatch(text):
+            raise ValueError
+        found = datetime.datetime.fromisoformat(text.upper())
+        if found.timestamp() < 0:
+            raise ValueError
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2027-01-31T12:00:00Z") from error
+    return found.astimezone(datetime.UTC)
 
 
 def tlsa(text: str) -> Tlsa:

@@ -45,6 +45,7 @@ def add(commands: Any) -> None:
         help="the level that the exit code is about; default: auto",
     )
     shared.add_facts(parser)
+    shared.add_time(parser)
     shared.add_trust(parser)
     parser.add_argument("--json", action="store_true", help=f"a document of schema {SCHEMA}")
     add_colour(parser)
@@ -55,11 +56,14 @@ def run(options: argparse.Namespace) -> int:
     # MX records are known of where the next hop is another name.
     target = replace(target, text=options.host, is_domain=options.next_hop is not None)
     facts = shared.make_facts(options, target)
-    check.fitting(options, facts)
+    check.fitting(options, target, facts)
     config = shared.make_config(options)
     chain = read_chain(options.chain) if options.chain else None
     failure = None if chain else not_offered(target.host)
-    verdicts = {level: judge(config, facts, level, target.host, chain, failure) for level in facts.levels()}
+    at = None if options.at is None else options.at.timestamp()
+    verdicts = {
+        level: judge(config, facts, level, target.host, chain, failure, at=at) for level in facts.levels()
+    }
     level = facts.chosen(options.level, target.host)
     exit_code = _exit(verdicts[level])
     output = Output(options.color)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .._enums import Action, Close, Code, Entry, Protocol
 from .._errors import Error, WantInput, WantOutput
@@ -33,6 +34,11 @@ class Place:
     implicit_tls: bool = False
     connect_timeout: float = 10.0
     timeout: float = 30.0
+    by: float = math.inf  # a time of time.monotonic() when all is to be done
+
+    def left(self, limit: float) -> float:
+        """Seconds of this limit that there are."""
+        return max(0.0, min(limit, self.by - time.monotonic()))
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -40,12 +46,10 @@ class Place:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def connect(place: Place) -> tuple[socket.socket, str]:
-    """A connection to the first address that answers, and that address; raises Error."""
-    if place.path is not None:
-        return _connect_unix(place), place.path
+def addresses(place: Place) -> list[tuple[socket.AddressFamily, Any]]:
+    """All addresses of a host; raises Error."""
     try:
-        found = [
+        return [
             (family, address)
             for host, port in place.addresses or ((place.host, place.port),)
             for family, _, _, _, address in socket.getaddrinfo(
@@ -55,11 +59,19 @@ def connect(place: Place) -> tuple[socket.socket, str]:
     except (OSError, UnicodeError) as error:
         message = f"no address for {escape(place.host.encode())}: {getattr(error, 'strerror', None) or error}"
         raise _failure(Code.IO, message, "4.4.3") from error
+
+
+def connect(place: Place) -> tuple[socket.socket, str]:
+    """A connection to the first address that answers, and that address; raises Error."""
+    if place.path is not None:
+        return _connect_unix(place), place.path
     last: OSError | None = None
-    for family, address in found:
+    for family, address in addresses(place):
+        if not (left := place.left(place.connect_timeout)):
+            raise _overdue(place)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(place.connect_timeout)
+            sock.settimeout(left)
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock, str(address[0])
@@ -81,6 +93,11 @@ def _connect_unix(place: Place) -> socket.socket:
         sock.close()
         raise _unconnected(place, error) from error
     return sock
+
+
+def _overdue(place: Place) -> Error:
+    message = f"no time is left for {escape(str(place).encode())}: --deadline has passed"
+    return _failure(Code.TIMEOUT, message, "4.4.1")
 
 
 def _unconnected(place: Place, error: OSError) -> Error:
@@ -232,7 +249,7 @@ class Wire:
 
     def late(self) -> Error:
         """The time is over. docs/errors.md has the same outcome for that as for a peer that closes."""
-        message = f"the server did not answer within {self.timeout:g} s"
+        message = f"the server did not answer within {self.timeout:.4g} s"
         if self._entry is not None:
             self.session.feed(b"")
             try:
@@ -296,7 +313,7 @@ def probe(config: Config, policy: Policy, about: str, place: Place) -> Probe:
         return found
     with sock:
         session = Session.client(config, policy, about, protocol=place.protocol)
-        wire = Wire(session, sock, place.timeout)
+        wire = Wire(session, sock, place.left(place.timeout))
         try:
             wire.start(Entry.HANDSHAKE if place.implicit_tls else Entry.GREETING)
             if place.implicit_tls:

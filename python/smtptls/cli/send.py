@@ -68,7 +68,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
-    check.fitting(options, facts)
+    check.fitting(options, target, facts)
     login = _login(options)
     message = _message(options)
     place = shared.make_place(options, target, target.host)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +44,13 @@ WHYS = {
     Code.STS_MX: "sts-mx-mismatch",
     Code.STS_INVALID: "sts-invalid",
     Code.REQUIRETLS: "requiretls",
+}
+# For those that never came to a connection, by enhanced status code.
+ABSENCES = {
+    "4.4.3": "dns",  # the lookup failed
+    "5.1.2": "no-domain",
+    "5.1.10": "null-mx",  # RFC 7505
+    "5.4.4": "no-address",
 }
 # What may be otherwise in an hour.
 TRANSIENT = {Code.IO, Code.EOF, Code.TIMEOUT, Code.TRUNCATED, Code.DNSSEC}
@@ -111,11 +118,16 @@ def judge(
     chain: Sequence[bytes] | None,
     failure: Error | None = None,
     is_temporary: bool = False,
+    at: float | None = None,
 ) -> Verdict:
     """The verdict of a level on a host that showed this chain, or with which TLS failed at level may.
 
     is_temporary: the server itself says that it may be otherwise later.
+    at: the time to judge for, in seconds since 1970, in place of the present.
     """
+    if level in ("dane", "dane-only") and facts.doubt is not None:
+        error = Error(Code.ARGUMENT, f"level {level} needs DNSSEC: {facts.doubt}")
+        return _failed(level, None, error, Action.FAIL, False, chain)
     if level == "sts" and not facts.has_sts:
         error = Error(
             Code.ARGUMENT, "level sts needs to know the MTA-STS policy of the domain, or that it has none"
@@ -135,9 +147,9 @@ def judge(
             action = Action.NEXT_HOST
         return _failed(level, effective, failure, action, is_temporary, chain)
     try:
-        auth = config.judge(policy, host, chain or ())
+        auth = config.judge(policy, host, chain or (), now=at)
     except Error as error:
-        return _failed(level, effective, error, error.action, False, chain)
+        return _failed(level, effective, error, error.action, False, chain, at)
     return Verdict(level, "deliver", effective, auth)
 
 
@@ -148,30 +160,32 @@ def _failed(
     action: Action,
     is_temporary: bool,
     chain: Sequence[bytes] | None,
+    at: float | None = None,
 ) -> Verdict:
     word = ACTIONS[action]
     if word == "defer" and not error.is_temporary:
         word = "bounce"
-    is_transient = is_temporary or error.code in TRANSIENT
-    return Verdict(level, word, effective, None, error, _why(error, chain), is_transient)
+    is_transient = is_temporary or (error.code in TRANSIENT and error.is_temporary)
+    return Verdict(level, word, effective, None, error, _why(error, chain, at), is_transient)
 
 
-def _why(error: Error, chain: Sequence[bytes] | None) -> str:
+def _why(error: Error, chain: Sequence[bytes] | None, at: float | None) -> str:
     why = WHYS.get(error.code, "internal")
+    if error.code is Code.IO:
+        return ABSENCES.get(error.enhanced_status or "", why)
     if error.code is Code.ALERT and error.alert is not None:
         try:
             name = ssl.AlertDescription(error.alert).name.removeprefix("ALERT_DESCRIPTION_")
         except ValueError:
             name = str(error.alert)
         return f"{why}:{name.lower().replace('_', '-')}"
-    if error.code is Code.CERT_TIME and chain and _begins(chain[0]) > datetime.datetime.now(datetime.UTC):
+    if error.code is Code.CERT_TIME and chain and _begins(chain[0]) > (time.time() if at is None else at):
         return "not-yet-valid"
     return why
 
 
-def _begins(certificate: bytes) -> datetime.datetime:
+def _begins(certificate: bytes) -> float:
     try:
-        seconds = ssl.cert_time_to_seconds(certificate_dict(certificate)["notBefore"])
+        return ssl.cert_time_to_seconds(certificate_dict(certificate)["notBefore"])
     except (ConfigError, KeyError, ValueError):
-        return datetime.datetime.fromtimestamp(0, datetime.UTC)
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        return 0.0

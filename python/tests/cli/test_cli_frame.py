@@ -55,7 +55,7 @@ def test_help_lists_all_subcommands_and_exit_codes() -> None:
         ("check", "\x1b[31mred"),
         ("check", "lmtp:mx.example.test"),
         ("check", "unix:relative"),
-        ("check", "example.test"),
+        ("check", "example.test", "--dns", "off"),
         ("check", "mx.example.test:25", "--mx", "a.example.test"),
         ("check", "mx.example.test:25", "--tlsa", "3 1 1 00"),
         ("check", "mx.example.test:25", "--tlsa", "3 1 1 zz", "--dnssec", "secure"),
