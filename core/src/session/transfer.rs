@@ -134,8 +134,10 @@ impl Session {
             Some(tls) => tls.write(&self.gathered, &mut self.input, &mut self.output),
             None => Ok(()),
         };
-        // Mail is nobody else's business: do not leave it in freed memory for longer than need be.
-        zeroize::Zeroize::zeroize(&mut self.gathered);
+        // Mail is nobody else's business: do not leave it in freed memory for longer than need be. It is no key either, and
+        // `zeroize` sets octet by octet what `fill` sets in a sixtieth of the time.
+        self.gathered.fill(0);
+        std::hint::black_box(&mut self.gathered).clear();
         result
     }
 
