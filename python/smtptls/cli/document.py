@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .._enums import FingerprintOf, Protocol
+from .._enums import Dnssec, FingerprintOf, Protocol
 from .._native import Info, __version__, escape
 from .exits import Exit
+from .facts import Facts
 
 if TYPE_CHECKING:
     from .check import Checked, Host
@@ -23,25 +26,45 @@ def document(checked: Checked) -> dict[str, Any]:
         "level": checked.asked,
         "ok": checked.exit in (Exit.OK, Exit.WARNED),
         "exit": int(checked.exit),
-        "started": checked.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started": _time(checked.started),
         "elapsed_ms": round(sum(host.probe.elapsed for host in checked.hosts) * 1000),
     }
     facts = checked.hosts[0].facts
+    if checked.hosts[0].at is not None:
+        found["at"] = _time(checked.hosts[0].at)
     if checked.mx:
         hosts = [{"host": name, "pref": preference} for preference, name in checked.mx]
-        found["mx"] = {"dnssec": facts.mx_dnssec.label, "hosts": hosts}
+        found["mx"] = {"dnssec": _believed(facts, facts.mx_dnssec), "hosts": hosts, **_source(facts, "mx")}
     if facts.has_sts:
-        found["sts"] = (
-            {"state": "none"}
-            if facts.sts is None
-            else {
-                "state": "ok",
-                "mode": facts.sts.mode.label,
-                "max_age": facts.sts.max_age,
-                "mx": list(facts.sts.mx),
-            }
-        )
+        found["sts"] = _sts(facts)
+    found |= {
+        "warnings": [word for word, _ in checked.warnings],
+        "notes": [text for _, text in checked.warnings],
+    }
     found["hosts"] = [_host(host) for host in checked.hosts]
+    return found
+
+
+def _time(moment: datetime.datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _source(facts: Facts, kind: str) -> dict[str, str]:
+    """Where a fact comes from: given by hand, or the name server."""
+    return {"source": facts.sources[kind]} if kind in facts.sources else {}
+
+
+def _believed(facts: Facts, status: Dnssec) -> str:
+    return (status if facts.doubt is None else Dnssec.NONE).label
+
+
+def _sts(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = {"state": "none", "source": "given"}
+    if facts.sts_found is not None:
+        found = {name: value for name, value in asdict(facts.sts_found).items() if value is not None}
+    if facts.sts is not None:
+        policy = facts.sts
+        found |= {"state": "ok", "mode": policy.mode.label, "max_age": policy.max_age, "mx": list(policy.mx)}
     return found
 
 
@@ -63,10 +86,16 @@ def _host(host: Host) -> dict[str, Any]:
             "ehlo_after": list(probe.ehlo_after),
         },
         "tls": None if probe.info is None else _tls(probe.info),
-        "certificate": None if probe.info is None else _certificate(probe.info),
+        "certificate": None if probe.info is None else _certificate(probe.info, host.at),
     }
     if probe.info is not None:
-        found["pkix"] = {"trusted": probe.info.trusted, "name_matched": probe.info.name_matched}
+        found["pkix"] = {"trusted": host.is_trusted, "name_matched": probe.info.name_matched}
+    if "address" in host.facts.sources:
+        found["addresses"] = {
+            "dnssec": _believed(host.facts, host.facts.address_dnssec),
+            "found": [address for address, _ in place.addresses],
+            **_source(host.facts, "address"),
+        }
     if host.facts.tlsa or host.facts.tlsa_dnssec.value:
         found["dane"] = _dane(host)
     found["verdicts"] = {level: verdict.document() for level, verdict in host.verdicts.items()}
@@ -96,7 +125,7 @@ def _tls(info: Info) -> dict[str, Any]:
     }
 
 
-def _certificate(info: Info) -> dict[str, Any] | None:
+def _certificate(info: Info, at: datetime.datetime | None) -> dict[str, Any] | None:
     from .check import days_left
 
     if not info.peer_certificates:
@@ -107,9 +136,9 @@ def _certificate(info: Info) -> dict[str, Any] | None:
         "issuer": info.peer_issuer,
         "names": list(info.peer_names),
         "serial": info.peer_serial,
-        "not_before": None if begin is None else begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "not_after": None if end is None else end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "days_left": days_left(end),
+        "not_before": _time(begin),
+        "not_after": _time(end),
+        "days_left": days_left(end, at),
         "key": info.peer_key_algorithm,
         "key_bits": info.peer_key_bits,
         "sha256": hashlib.sha256(info.peer_certificates[0]).hexdigest(),
@@ -131,18 +160,23 @@ def _dane(host: Host) -> dict[str, Any]:
         elif host.probe.chain:
             found["matched"] = matches(record, facts.tlsa_base or host.name, host.probe.chain, facts.next_hop)
         records.append(found)
-    return {"dnssec": facts.tlsa_dnssec.label, "base": facts.tlsa_base or host.name, "records": records}
+    status = _believed(facts, facts.tlsa_dnssec)
+    base = facts.tlsa_base or host.name
+    return {"dnssec": status, "base": base, "records": records, **_source(facts, "tlsa")}
 
 
 def tlsrpt(host: Host) -> list[dict[str, Any]]:
     """What a sender would write into its report (RFC 8460): for each policy that it found."""
     facts, verdicts = host.facts, host.verdicts
     rows = []
-    if facts.tlsa and facts.tlsa_dnssec.label == "secure":
+    if (facts.tlsa and facts.tlsa_dnssec is Dnssec.SECURE) or verdicts["dane"].why == "dnssec":
         rows.append(("tlsa", "dane"))
     if facts.sts is not None:
         rows.append(("sts", "sts"))
     found: list[dict[str, Any]] = []
+    if facts.sts_found is not None and facts.sts_found.state.startswith("sts-"):
+        state, reason = facts.sts_found.state, facts.sts_found.message or ""
+        found.append({"policy_type": "sts", "result": state, "reason": reason})
     for kind, level in rows or [("no-policy-found", "may")]:
         error = verdicts[level].error
         reports = [] if error is None or not error.tlsrpt else [(error.tlsrpt, error.tlsrpt_reason or "")]

@@ -41,7 +41,8 @@ def fetch(host: str, places: Sequence[tuple[str, int]], ca: Sequence[str] | None
     shown = escape(url(host).encode())
     try:
         # A limit for each step would let a server that dribbles have as long as it likes.
-        text = asyncio.run(_within(limit, host, places, trusting(ca)))
+        with asyncio.Runner(debug=False) as runner:
+            text = runner.run(_within(limit, host, places, trusting(ca)))
     except TimeoutError as error:
         message = f"{shown} was not there within {max(limit, 0):.3g} s"
         raise Unfetched("sts-policy-fetch-error", message) from error

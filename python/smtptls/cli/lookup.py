@@ -217,24 +217,30 @@ class Dns:
         """RFC 7672 section 2.1: what is bogus means as much as what failed; a person wants to know."""
         what = f"{kind} records of {_shown(name)}"
         rcodes, extended = [], []
-        for *_, trouble, response in getattr(error, "errors", ()):
+        for *_, trouble, response in getattr(error, "kwargs", {}).get("errors", ()):
             rcodes.append(trouble if isinstance(trouble, str) else type(trouble).__name__)
             options = [] if response is None else response.extended_errors()
-            extended += [_shown(option.to_text()) for option in options]
-        if "SERVFAIL" in rcodes:
-            left = by - time.monotonic()
-            with contextlib.suppress(dns.exception.DNSException, OSError):
-                self._unchecked.resolve(
-                    name, kind, lifetime=max(0.1, min(LIFETIME, left)), raise_on_no_answer=False, search=False
-                )
-                why = f": {', '.join(extended)}" if extended else ""
-                return Answer(Dnssec.BOGUS, failure=f"the {what} do not validate{why}")
+            extended += [option.to_text().encode("ascii", "backslashreplace").decode() for option in options]
+        if "SERVFAIL" in rcodes and self._is_there_unchecked(name, kind, by):
+            why = f": {', '.join(dict.fromkeys(extended))}" if extended else ""
+            return Answer(Dnssec.BOGUS, failure=f"the {what} do not validate{why}")
         if isinstance(error, dns.exception.Timeout):
             why = f"{self.server} did not answer in time"
         else:
             why = f"{self.server} says {', '.join(dict.fromkeys(rcodes))}" if rcodes else str(error)
             why += f" ({', '.join(extended)})" if extended else ""
         return Answer(Dnssec.ERROR, failure=f"the lookup of the {what} failed: {why}")
+
+    def _is_there_unchecked(self, name: dns.name.Name, kind: str, by: float) -> bool:
+        """Whether there is an answer once nobody validates it."""
+        left = max(0.1, min(LIFETIME, by - time.monotonic()))
+        try:
+            self._unchecked.resolve(name, kind, lifetime=left, raise_on_no_answer=False, search=False)
+        except dns.resolver.NXDOMAIN:
+            return True
+        except (dns.exception.DNSException, OSError):
+            return False
+        return True
 
 
 def _resolver(server: tuple[str, int] | None) -> dns.resolver.Resolver:

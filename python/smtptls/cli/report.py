@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._errors import Error
 from .._native import escape
 from . import document, tlsa
 from .exits import Exit
+from .facts import Facts
 from .output import Output
 from .verdict import Verdict
 
@@ -33,9 +35,15 @@ REMEDIES = {
     "no-roots": "give the authorities by --ca",
     "pq-missing": "let the server offer X25519MLKEM768",
     "tls-version": "let the server offer a newer version of TLS",
+    "dns": "ask again later; if it stays so, mend the zone or its name servers",
+    "dnssec": "mend the zone's signatures: until then no sender that validates delivers",
+    "no-address": "give the MX host an address record, or name another host",
     "facts-missing": "say what the DNS has by --tlsa and --dnssec, and the MTA-STS policy by --sts",
     "response-injection": "somebody on the path may have added it: mend the server or the path",
 }
+PLAIN = "the port speaks plaintext first: leave submissions: away, or say the port that begins with TLS"
+# Verdicts that there are none, for want of facts; why is said once, below the table.
+UNKNOWN = ("facts-missing", "dnssec-unknown")
 WARNINGS = {
     "plaintext": "the message goes in the clear",
     "expiry": "the certificate ends soon",
@@ -52,9 +60,11 @@ def report(output: Output, checked: Checked, is_verbose: bool) -> None:
             for line in host.probe.transcript:
                 output.line(f"    {line}")
         _facts(output, host)
-        table(output, host.verdicts, host.level)
+        table(output, host.verdicts, host.level, None if host.probe.info else host.probe.error)
         _end(output, host)
-    warnings = sum(len(host.warnings) for host in checked.hosts)
+    for _, text in checked.warnings:
+        output.field("warning", text)
+    warnings = sum(len(host.warnings) for host in checked.hosts) + len(checked.warnings)
     levels = sorted({host.level for host in checked.hosts})
     means = f"auto = {', '.join(levels)}" if checked.asked == "auto" else checked.asked
     count = f", {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
@@ -90,14 +100,17 @@ def _session(output: Output, host: Host) -> None:
         output.field("certificate", "none")
         return
     names = ", ".join(name.removeprefix("DNS:") for name in info.peer_names)
+    end = info.peer_not_after
     output.field("certificate", names or f"no names; subject {info.peer_subject}")
-    left = days_left(info.peer_not_after)
-    ends = "" if left is None else f"{left} days left" if left >= 0 else f"EXPIRED {-left} days ago"
+    left = days_left(end, host.at)
+    ends = "" if left is None else f"{left} days left" if left >= 0 else f"EXPIRED {end:%Y-%m-%d}"
     key = f"{info.peer_key_algorithm or 'unknown key'} {info.peer_key_bits or ''}".strip()
-    trust = "trusted" if info.trusted else "not trusted"
+    trust = "trusted" if host.is_trusted else "not trusted"
+    if host.at is not None:
+        trust += f" at {host.at:%Y-%m-%d}"
     output.field("", "  ".join(part for part in (key, ends, trust) if part))
-    if info.doubt:
-        output.field("", info.doubt)
+    if doubt := info.doubt if host.at is None else host.doubt:
+        output.field("", doubt)
     if probe.error is not None:
         output.field("failed", probe.error.message)
     elif probe.ehlo_after:
@@ -106,10 +119,13 @@ def _session(output: Output, host: Host) -> None:
 
 def _facts(output: Output, host: Host) -> None:
     facts = host.facts
+    _dns(output, facts)
     if facts.tlsa or facts.tlsa_dnssec.value:
         base = facts.tlsa_base or host.name
         usable = sum(record.unusable is None for record in facts.tlsa)
-        output.field("DANE", f"{base}: {facts.tlsa_dnssec.label}, {len(facts.tlsa)} records, {usable} usable")
+        count = f"{len(facts.tlsa)} record{'s' * (len(facts.tlsa) != 1)}"
+        status = facts.tlsa_dnssec.label if facts.doubt is None else "not decidable"
+        output.field("DANE", f"{shown(base)}: {status}, {count}, {usable} usable")
         for record in facts.tlsa:
             if record.unusable:
                 word = output.word("WARN")
@@ -125,17 +141,37 @@ def _facts(output: Output, host: Host) -> None:
             if why:
                 output.note(why, 17)
     if facts.has_sts:
+        found = facts.sts_found
         if facts.sts is None:
-            output.field("MTA-STS", "no policy")
+            failed = found is not None and found.state != "none"
+            output.field("MTA-STS", f"no policy: {found.state}" if found and failed else "no policy")
         else:
             fits = "names" if facts.sts.matches(host.name) else "does not name"
             output.field(
                 "MTA-STS", f"{facts.sts.mode.label}; {fits} {shown(host.name)} ({', '.join(facts.sts.mx)})"
             )
+            if found is not None:
+                output.field("", f"id {found.id} from {found.source}")
 
 
-def table(output: Output, verdicts: dict[str, Verdict], level: str) -> None:
-    """The table: rows that say the same stand together."""
+def _dns(output: Output, facts: Facts) -> None:
+    """What was asked, and how far the answers can be believed."""
+    asked = {kind: source for kind, source in facts.sources.items() if source != "given"}
+    if not asked:
+        return
+    statuses = {"mx": facts.mx_dnssec, "address": facts.address_dnssec}
+    names = {"mx": "MX", "address": "addresses"}
+    believed = [
+        f"{names[kind]} {status.label if status.value else 'none'}"
+        for kind, status in statuses.items()
+        if kind in asked and facts.doubt is None
+    ]
+    output.field("DNS", f"{', '.join(believed) or 'without DNSSEC'}; asked {next(iter(asked.values()))}")
+
+
+def table(output: Output, verdicts: dict[str, Verdict], level: str, told: Error | None = None) -> None:
+    """The table: rows that say the same stand together. told: what the reader knows already."""
+    reason = None if told is None else told.message
     groups: list[tuple[list[str], Verdict]] = []
     for name, verdict in verdicts.items():
         if groups and _same(groups[-1][1], verdict):
@@ -159,17 +195,21 @@ def table(output: Output, verdicts: dict[str, Verdict], level: str) -> None:
             label, mark = "", "  "
         tail = "  ".join(part for part in details if part)
         output.line(f"  {mark} {label:<23} {output.word(verdict.word, 9)} {tail}".rstrip())
-        if error is not None and verdict.why not in ("not-wanted", "facts-missing"):
-            output.note(error.message, 29)
+        if error is not None and verdict.why not in ("not-wanted", "facts-missing", "no-roots"):
+            if error.message != reason:
+                output.note(error.message, 29)
+            reason = error.message
+    if any(verdict.why == "no-roots" for _, verdict in groups):
+        output.note("unknown: nobody is trusted: give the authorities by --ca", 5)
     if any(verdict.why == "facts-missing" for _, verdict in groups):
-        output.note("unknown: for DANE give --dnssec and --tlsa, for MTA-STS --sts", 5)
+        output.note("unknown: for DANE give --dns, or --dnssec and --tlsa; for MTA-STS --sts", 5)
 
 
 def _same(one: Verdict, other: Verdict) -> bool:
     def key(verdict: Verdict) -> object:
         error = verdict.error
-        if verdict.why == "facts-missing":
-            return verdict.word
+        if verdict.why in ("facts-missing", "no-roots"):
+            return verdict.why
         what = None if error is None else (error.message, error.enhanced_status, error.tlsrpt)
         comes_to = None if error is not None or verdict.word != "verified" else verdict.auth
         return verdict.word, what, comes_to, error is None and verdict.effective
@@ -186,7 +226,8 @@ def _end(output: Output, host: Host) -> None:
         output.field("warning", WARNINGS[warning])
     for why in host.errors:
         if why in REMEDIES:
-            output.field("remedy", REMEDIES[why])
+            implicit = host.probe.place.implicit_tls and why == "response-injection"
+            output.field("remedy", PLAIN if implicit else REMEDIES[why])
 
 
 def shown(text: str) -> str:

@@ -127,7 +127,7 @@ def judge(
     """
     if level in ("dane", "dane-only") and facts.doubt is not None:
         error = Error(Code.ARGUMENT, f"level {level} needs DNSSEC: {facts.doubt}")
-        return _failed(level, None, error, Action.FAIL, False, chain)
+        return Verdict(level, "unknown", None, None, error, "dnssec-unknown")
     if level == "sts" and not facts.has_sts:
         error = Error(
             Code.ARGUMENT, "level sts needs to know the MTA-STS policy of the domain, or that it has none"

@@ -57,9 +57,11 @@ def one_line(ran: Ran) -> str:
 
 
 @contextlib.contextmanager
-def peer(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def peer(
+    serve: Callable[[socket.socket], None], address: str = "127.0.0.1", port: int = 0
+) -> Iterator[int]:
     """A server on loopback that serves each connection so, one after the other; gives its port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((address, port))
     listener.settimeout(0.1)
     stop = threading.Event()
 
