@@ -1,0 +1,1 @@
+"""What smtptls audit asks of a server, and how it talks to it."""
