@@ -11,11 +11,11 @@ from typing import NoReturn
 
 from .._errors import ConfigError, Error
 from .._native import __version__, escape
-from . import check, connect, policy, send, serve, sts, tickets, tlsa
+from . import audit, check, connect, policy, send, serve, sts, tickets, tlsa
 from .exits import MEANINGS, Exit, Stop
 from .output import complain
 
-SUBCOMMANDS = (check, connect, send, serve, tlsa, sts, policy, tickets)
+SUBCOMMANDS = (check, connect, send, serve, audit, tlsa, sts, policy, tickets)
 
 EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
 EXAMPLES = """examples:

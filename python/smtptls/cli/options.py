@@ -58,6 +58,10 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--crl", action="append", default=[], metavar="FILE", help="certificate revocation lists"
     )
+    add_identity(group)
+
+
+def add_identity(group: Any) -> None:
     group.add_argument(
         "--cert", metavar="FILE", help="our own certificate chain, for a server that asks for one"
     )
