@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -12,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._enums import StsMode
-from .._errors import Error
+from .._errors import ConfigError, Error
 from .._native import Config, Policy
-from . import document, gather, report
+from . import batch, forms, gather, targets
 from . import options as shared
 from .exits import Exit, Stop, worst
 from .facts import AUTO, LEVELS, Facts, Target, parse_target
-from .output import Output, add_colour
+from .gate import Gate
 from .probe import Place, Probe, addresses, probe
 from .verdict import Verdict, judge
 
@@ -28,7 +27,8 @@ EXAMPLES = """  smtptls check example.com
   smtptls check submissions:smtp.example.com
   smtptls check example.com --mx mx.example.com --dnssec secure \\
       --tlsa "3 1 1 0f1e..." --resolve mx.example.com:25:192.0.2.1
-  smtptls check mx.example.com:25 --sts policy.txt --json"""
+  smtptls check mx.example.com:25 --sts policy.txt --json
+  smtptls check -f hosts.txt --csv --resume hosts.state > hosts.csv"""
 
 PQ_GROUPS = ("MLKEM", "KYBER")  # in the names of groups that a quantum computer does not break
 # For --require-pq: else the key share is for X25519, and a server that has both may take that.
@@ -55,6 +55,12 @@ class Host:
     def verdict(self) -> Verdict:
         return self.verdicts[self.level]
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the chain leads to a trust anchor."""
+        info = self.probe.info
+        return info is not None and (info.trusted if self.at is None else self.doubt is None)
+
 
 @dataclass
 class Checked:
@@ -79,7 +85,7 @@ def add(commands: Any) -> None:
         "TARGET is a domain, whose MX hosts are probed, [HOST], HOST:PORT, submission:HOST, submissions:HOST "
         "(TLS from the first byte), lmtp:HOST:PORT or unix:/PATH (LMTP).",
     )
-    parser.add_argument("targets", nargs="+", metavar="TARGET")
+    parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument(
         "--level",
         choices=(AUTO, *LEVELS),
@@ -127,56 +133,36 @@ def add(commands: Any) -> None:
     limits.add_argument(
         "--warnings-as-errors", action="store_true", help="exit code 4 where there are only warnings"
     )
-    output = parser.add_argument_group("output")
-    forms = output.add_mutually_exclusive_group()
-    forms.add_argument(
-        "--json", dest="form", action="store_const", const="json", help="one document, for one target"
-    )
-    forms.add_argument(
-        "--jsonl", dest="form", action="store_const", const="jsonl", help="a line of JSON for each target"
-    )
-    forms.add_argument(
-        "--pem", dest="form", action="store_const", const="pem", help="the certificates that were shown"
-    )
-    forms.add_argument(
-        "-q", "--quiet", dest="form", action="store_const", const="quiet", help="the exit code alone"
-    )
-    output.add_argument("-v", "--verbose", action="store_true", help="also what was said in plaintext")
-    add_colour(output)  # type: ignore[arg-type]
+    batch.add(parser)
+    forms.add(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    targets = [parse_target(text) for text in options.targets]
-    if options.form == "json" and len(targets) > 1:
+    try:
+        return _run(options)
+    except (Stop, ConfigError) as error:
+        if options.form != "nagios" or getattr(error, "exit_code", Exit.USAGE) is not Exit.USAGE:
+            raise
+        return forms.undone(str(error) if isinstance(error, Stop) else error.message)
+
+
+def _run(options: argparse.Namespace) -> int:
+    texts = targets.read(options, lambda text: _planned(text, options))
+    if options.form == "json" and len(texts) > 1:
         raise Stop("--json is one document for one target; --jsonl has a line for each")
-    plans = [(target, hosts_of(target, options), shared.make_facts(options, target)) for target in targets]
-    for target, _, facts in plans:
-        fitting(options, target, facts)
     config = shared.make_config(options, PQ_FIRST if options.require_pq else None)
-    output = Output(options.color)
-    exits = []
-    for number, (target, hosts, facts) in enumerate(plans):
-        checked = check(config, target, hosts, facts, options)
-        exits.append(checked.exit)
-        _print(output, checked, options, number)
-    output.flush()
-    return worst(exits)
+    return batch.run(
+        texts, lambda text, gate: check(config, *_planned(text, options), options, gate), options
+    )
 
 
-def _print(output: Output, checked: Checked, options: argparse.Namespace, number: int) -> None:
-    if options.form == "json":
-        output.json(document.document(checked))
-    elif options.form == "jsonl":
-        output.line(json.dumps(document.document(checked), ensure_ascii=False))
-        output.flush()
-    elif options.form == "pem":
-        for host in checked.hosts:
-            output.line((host.probe.info.peer_chain_pem if host.probe.info else "").rstrip("\n"))
-    elif options.form != "quiet":
-        if number:
-            output.line()
-        report.report(output, checked, options.verbose)
-        output.flush()
+def _planned(text: str, options: argparse.Namespace) -> tuple[Target, list[tuple[int | None, str]], Facts]:
+    """What the options say of a target; raises Stop where they do not go together."""
+    target = parse_target(text)
+    hosts = hosts_of(target, options)
+    facts = shared.make_facts(options, target)
+    fitting(options, target, facts)
+    return target, hosts, facts
 
 
 def hosts_of(target: Target, options: argparse.Namespace) -> list[tuple[int | None, str]]:
@@ -220,12 +206,13 @@ def check(
     hosts: list[tuple[int | None, str]],
     facts: Facts,
     options: argparse.Namespace,
+    gate: Gate | None = None,
 ) -> Checked:
     started = datetime.datetime.now(datetime.UTC)
     by = time.monotonic() + options.deadline
     known = gather.complete(target, hosts, facts, options, by)
     found = [
-        _check_host(config, candidate, place, options)
+        _check_host(config, candidate, place, options, gate)
         for candidate in known.hosts
         for place in _places(target, candidate, options, by)
     ]
@@ -254,7 +241,11 @@ def _places(
 
 
 def _check_host(
-    config: Config, candidate: gather.Candidate, place: Place, options: argparse.Namespace
+    config: Config,
+    candidate: gather.Candidate,
+    place: Place,
+    options: argparse.Namespace,
+    gate: Gate | None,
 ) -> Host:
     name, facts = candidate.name, candidate.facts
     if candidate.failure is not None:
@@ -266,7 +257,7 @@ def _check_host(
         # Where nothing is enforced a session tells what would have failed, for a report.
         testing = facts.sts if facts.sts is not None and facts.sts.mode is StsMode.TESTING else None
         asking = Policy("may", sni=sni, next_hop=facts.next_hop, mx_dnssec=facts.mx_dnssec, sts=testing)
-        found = probe(config, asking, name, place)
+        found = probe(config, asking, name, place, gate)
     at = None if options.at is None else options.at.timestamp()
     verdicts = {
         level: judge(config, facts, level, name, found.chain, found.error, found.is_temporary, at)
@@ -336,17 +327,10 @@ def is_post_quantum(group: str | None) -> bool:
 
 def mx(text: str) -> tuple[int, str]:
     host, _, preference = text.partition(":")
-    target = parse_host(host)
+    target = shared.host(host)
     if preference and not (preference.isdecimal() and int(preference) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r}: a preference is from 0 to 65535")
     return int(preference or 0), target
-
-
-def parse_host(text: str) -> str:
-    try:
-        return parse_target(f"[{text}]").host
-    except Stop as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no host name") from error
 
 
 def days(text: str) -> int:

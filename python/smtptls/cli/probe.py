@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from .._enums import Action, Close, Code, Entry, Protocol
 from .._errors import Error, WantInput, WantOutput
 from .._native import Config, Info, Policy, Session, escape
+from .gate import Gate
 
 GOODBYE = 2.0  # seconds that the server has at most to take its leave
 MOST = 65536  # octets of plaintext that are kept to be shown
 
+Address = tuple[socket.AddressFamily, Any]
 Result = TypeVar("Result")
 
 
@@ -46,8 +48,10 @@ class Place:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def addresses(place: Place) -> list[tuple[socket.AddressFamily, Any]]:
+def addresses(place: Place) -> list[Address]:
     """All addresses of a host; raises Error."""
+    if place.path is not None:
+        return [(socket.AF_UNIX, place.path)]
     try:
         return [
             (family, address)
@@ -61,20 +65,23 @@ def addresses(place: Place) -> list[tuple[socket.AddressFamily, Any]]:
         raise _failure(Code.IO, message, "4.4.3") from error
 
 
-def connect(place: Place) -> tuple[socket.socket, str]:
+def connect(
+    place: Place, known: list[Address] | None = None, gate: Gate | None = None
+) -> tuple[socket.socket, str]:
     """A connection to the first address that answers, and that address; raises Error."""
-    if place.path is not None:
-        return _connect_unix(place), place.path
     last: OSError | None = None
-    for family, address in addresses(place):
+    for family, address in addresses(place) if known is None else known:
         if not (left := place.left(place.connect_timeout)):
             raise _overdue(place)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
+            if gate is not None:
+                gate.watch(sock)
             sock.settimeout(left)
             sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock, str(address[0])
+            if family is not socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock, shown_address(address)
         except OSError as error:
             sock.close()
             last = error
@@ -84,15 +91,9 @@ def connect(place: Place) -> tuple[socket.socket, str]:
     raise _unconnected(place, last or OSError("no address"))
 
 
-def _connect_unix(place: Place) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(place.connect_timeout)
-        sock.connect(place.path or "")
-    except OSError as error:
-        sock.close()
-        raise _unconnected(place, error) from error
-    return sock
+def shown_address(address: Any) -> str:
+    """Without the port; of a unix socket the path."""
+    return str(address[0]) if isinstance(address, tuple) else str(address)
 
 
 def _overdue(place: Place) -> Error:
@@ -298,45 +299,56 @@ class Probe:
         return self.info.peer_certificates if self.info else ()
 
 
-def probe(config: Config, policy: Policy, about: str, place: Place) -> Probe:
+def probe(config: Config, policy: Policy, about: str, place: Place, gate: Gate | None = None) -> Probe:
     """One session with a server under a policy that asks for no proof, so that all of it is seen.
 
     about: the host that the policy is about.
+    gate: what the session has to wait for, which is no part of its time.
     """
     began = time.monotonic()
     found = Probe(place)
-    try:
-        sock, found.address = connect(place)
-    except Error as error:
-        found.error = error
-        found.elapsed = time.monotonic() - began
-        return found
-    with sock:
-        session = Session.client(config, policy, about, protocol=place.protocol)
-        wire = Wire(session, sock, place.left(place.timeout))
+    gate = gate or Gate()
+    with contextlib.ExitStack() as stack:
         try:
-            wire.start(Entry.HANDSHAKE if place.implicit_tls else Entry.GREETING)
-            if place.implicit_tls:
-                _greet(wire, found, config.hostname)
-            else:
-                found.ehlo_after = keywords(session.reply or "")
+            known = addresses(place)
+            waited = stack.enter_context(gate.session(shown_address(address) for _, address in known))
+            began += waited
+            place.by += waited
+            sock, found.address = connect(place, known, gate)
         except Error as error:
             found.error = error
-        found.info = session.info
-        found.reports = [(kind.label, reason) for kind, reason in session.reports]
-        if found.error is None and session.is_tls:
-            try:
-                session.check_requiretls("REQUIRETLS" in found.ehlo_after)
-            except Error as error:
-                found.requiretls = error
-        wire.leave()
-    found.elapsed = time.monotonic() - began
+        else:
+            with sock:
+                _talk(config, policy, about, sock, found)
+        found.elapsed = time.monotonic() - began
+    return found
+
+
+def _talk(config: Config, policy: Policy, about: str, sock: socket.socket, found: Probe) -> None:
+    place = found.place
+    session = Session.client(config, policy, about, protocol=place.protocol)
+    wire = Wire(session, sock, place.left(place.timeout))
+    try:
+        wire.start(Entry.HANDSHAKE if place.implicit_tls else Entry.GREETING)
+        if place.implicit_tls:
+            _greet(wire, found, config.hostname)
+        else:
+            found.ehlo_after = keywords(session.reply or "")
+    except Error as error:
+        found.error = error
+    found.info = session.info
+    found.reports = [(kind.label, reason) for kind, reason in session.reports]
+    if found.error is None and session.is_tls:
+        try:
+            session.check_requiretls("REQUIRETLS" in found.ehlo_after)
+        except Error as error:
+            found.requiretls = error
+    wire.leave()
     if place.implicit_tls:
         found.starttls = "implicit"
     else:
         _read(found, wire.turns())
         found.transcript = wire.transcript()
-    return found
 
 
 def _greet(wire: Wire, found: Probe, name: str) -> None:
