@@ -8,8 +8,8 @@ import select
 import sys
 from typing import Any
 
-from .._enums import Close, Entry
-from .._errors import Error, WantInput, WantOutput
+from .._enums import Action, Close, Code, Entry
+from .._errors import ConfigError, Error, WantInput, WantOutput
 from .._native import Session
 from . import check
 from . import options as shared
@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
             shared.make_config(options), facts.policy(options.level), target.host, protocol=place.protocol
         )
         sock, _ = connect(place)
+    except ConfigError:
+        raise
     except Error as error:
         return _told(error)
     with sock:
@@ -83,8 +85,9 @@ def run(options: argparse.Namespace) -> int:
         except Error as error:
             if not (options.insecure and session.is_tls):
                 _tell(wire, options.verbose)
+                last = next((reply for _, reply in reversed(wire.turns()) if reply), "")
                 wire.leave()
-                return _told(error)
+                return _told(error, error.code is Code.REFUSED and last.startswith("4"))
             complain(f"WARNING: {error.message}; going on all the same")
             session.insecure_continue()
         _tell(wire, options.verbose)
@@ -95,10 +98,13 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _told(error: Error) -> Exit:
+def _told(error: Error, is_temporary: bool = False) -> Exit:
+    """is_temporary: the server itself says that it may be otherwise later."""
     status = f" ({error.enhanced_status})" if error.enhanced_status else ""
     complain(f"{error.message}{status}")
-    return Exit.UNDECIDED if error.code in TRANSIENT else Exit.FAILED
+    if error.action is Action.FAIL:
+        return Exit.USAGE  # it says nothing of the server
+    return Exit.UNDECIDED if is_temporary or error.code in TRANSIENT else Exit.FAILED
 
 
 def _tell(wire: Wire, is_verbose: bool) -> None:

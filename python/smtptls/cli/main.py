@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
     """argparse's, but a mistake is one line, and says where help is."""
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{escape(message.encode())} (see {self.prog} --help)")
+        complain(f"{escape(os.fsencode(message))} (see {self.prog} --help)")
         raise SystemExit(Exit.USAGE)
 
 
@@ -65,16 +65,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except BrokenPipeError:
         return _flushed(Exit.OK)
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            return _bug(error)
+        # Octets of an argument that Python could not decode (PEP 383).
+        complain(f"an argument is not in the encoding of the locale: {escape(os.fsencode(error.object))}")
+        return Exit.USAGE
     except OSError as error:
         complain(error.message if isinstance(error, Error) else _explained(error))
         return Exit.UNDECIDED if isinstance(error, Error) else Exit.USAGE
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        complain(
-            f"a bug in smtptls {__version__}: {type(error).__name__} at "
-            f"{os.path.basename(place.filename)}:{place.lineno}: {escape(str(error).encode())}"
-        )
-        return Exit.INTERNAL
+        return _bug(error)
+
+
+def _bug(error: Exception) -> Exit:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    complain(
+        f"a bug in smtptls {__version__}: {type(error).__name__} at "
+        f"{os.path.basename(place.filename)}:{place.lineno}: {escape(os.fsencode(str(error)))}"
+    )
+    return Exit.INTERNAL
 
 
 def _explained(error: OSError) -> str:

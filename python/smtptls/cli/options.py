@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import ipaddress
 import math
 import os
 import re
@@ -16,9 +17,9 @@ from typing import Any
 
 from .._enums import Dnssec, Protocol
 from .._errors import ConfigError
-from .._native import Config, StsPolicy, Tlsa, escape
+from .._native import Config, Policy, StsPolicy, Tlsa, escape
 from .exits import Stop
-from .facts import Facts, Target
+from .facts import Facts, Target, is_address, parse_target
 from .probe import Place
 
 _MOMENT = re.compile(r"\d{4}(-\d\d){2}[Tt ]\d\d(:\d\d){2}(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -196,6 +197,9 @@ def make_facts(options: argparse.Namespace, target: Target) -> Facts:
     if not target.is_domain and options.mx_dnssec is None:
         # No MX lookup led to it.
         statuses["mx"] = Dnssec.NONE
+    # A name or a fingerprint that is none is a mistake at every level.
+    Policy("verify", names=options.name)
+    Policy("fingerprint", fingerprints=options.fingerprint, key_fingerprints=options.key_fingerprint)
     sni: str | EllipsisType | None = ... if options.sni is None else options.sni
     return Facts(
         next_hop=options.next_hop or target.host,
@@ -286,9 +290,32 @@ def tlsa(text: str) -> Tlsa:
         raise argparse.ArgumentTypeError(error.message) from error
 
 
+def host(text: str) -> str:
+    """A host name or an address."""
+    try:
+        return parse_target(f"[{text}]").host
+    except Stop as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no host name") from error
+
+
+def host_name(text: str) -> str:
+    """A host name, which an address is not."""
+    if is_address(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is an address: TLSA records are for names")
+    try:
+        Policy("verify", names=[text])
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(error.message) from error
+    return text
+
+
 def resolved(text: str) -> tuple[str, int, tuple[str, int]]:
     found = re.fullmatch(r"([^:\[\]]+):(\d+):(?:\[([^\]]+)\]|([^:\[\]]+))(?::(\d+))?", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT")
     number = port(found[2])
+    try:
+        ipaddress.ip_address(found[3] or found[4])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {found[3] or found[4]!r} is no address") from error
     return found[1].lower(), number, (found[3] or found[4], port(found[5]) if found[5] else number)

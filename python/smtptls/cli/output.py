@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -35,6 +36,8 @@ class Output:
 
     def __init__(self, colour: str = "auto") -> None:
         self.stream: IO[str] | None = sys.stdout
+        if isinstance(self.stream, io.TextIOWrapper):
+            self.stream.reconfigure(errors="backslashreplace")  # what the locale has no character for
         self.coloured = _is_coloured(colour, self.stream)
         self.width = _width(self.stream)
 
@@ -47,13 +50,13 @@ class Output:
             self._gone(error)
 
     def json(self, document: Mapping[str, Any]) -> None:
-        self.line(json.dumps(document, indent=2, ensure_ascii=False))
+        self.line(json.dumps(document, indent=2))
 
     def note(self, text: str, indent: int) -> None:
         """A text in lines that fit, each behind so many blanks."""
         blanks = " " * indent
-        for line in textwrap.wrap(text, self.width, initial_indent=blanks, subsequent_indent=blanks):
-            self.line(line)
+        for line in textwrap.wrap(text, self.width - indent, break_on_hyphens=False):
+            self.line(f"{blanks}{line}")
 
     def field(self, label: str, text: str) -> None:
         """A label, and a text beside it."""

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
         EXAMPLES,
         "Rehearse a new certificate, TLSA record or MTA-STS policy before it is published.",
     )
-    parser.add_argument("host", metavar="HOST", help="the MX host")
+    parser.add_argument("host", type=shared.host, metavar="HOST", help="the MX host")
     shown = parser.add_mutually_exclusive_group(required=True)
     shown.add_argument("--chain", metavar="PEM", help="the certificates that it would show, its own first")
     shown.add_argument("--no-starttls", action="store_true", help="it would not offer STARTTLS")

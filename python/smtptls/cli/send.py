@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError:
         raise
     except OSError as error:
-        return _failed(error)
+        return _failed(error, escape(str(place).encode()))
     except ValueError as error:  # of an address, say; some of the above are ValueErrors too
         raise Stop(escape(str(error).encode())) from error
     return _told(Output(options.color), sent)
@@ -171,7 +171,7 @@ def _reply(code: int, text: bytes | str) -> str:
     return f"{code} {escape(text if isinstance(text, bytes) else text.encode())}"
 
 
-def _failed(error: OSError) -> Exit:
+def _failed(error: OSError, where: str) -> Exit:
     """Says why nothing was sent, and whether it is worth trying later."""
     if isinstance(error, Error):
         status = f" ({error.enhanced_status})" if error.enhanced_status else ""
@@ -190,9 +190,10 @@ def _failed(error: OSError) -> Exit:
     if isinstance(error, smtplib.SMTPException):
         complain(f"not sent: {escape(str(error).encode())}")
         return Exit.FAILED
-    complain(f"not sent: no connection: {error.strerror or error}")
+    complain(f"not sent: no connection to {where}: {error.strerror or error}")
     return Exit.UNDECIDED
 
 
 def _by_code(*codes: int) -> Exit:
-    return Exit.UNDECIDED if all(code < 500 for code in codes) else Exit.FAILED
+    # A 2 or a 3 stands here where the reply is no answer to the command; -1 where there was none.
+    return Exit.UNDECIDED if all(code < 200 or 400 <= code < 500 for code in codes) else Exit.FAILED

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._enums import Auth
-from .._errors import Error
-from .._native import Config, Policy, Tlsa, escape
+from .._errors import ConfigError, Error
+from .._native import Config, Policy, Tlsa, certificate_dict, escape
 from . import options as shared
 from .exits import Exit, Stop
 from .facts import parse_target
@@ -51,7 +51,9 @@ def add(commands: Any) -> None:
         "file", nargs="?", metavar="PEM", help="a certificate chain, the server's own first; - is stdin"
     )
     gen.add_argument("--from", dest="server", metavar="TARGET", help="the certificate that this server shows")
-    gen.add_argument("--host", help="the name of the server: prints the line of a zone file")
+    gen.add_argument(
+        "--host", type=shared.host_name, help="the name of the server: prints the line of a zone file"
+    )
     gen.add_argument(
         "--usage",
         type=int,
@@ -88,9 +90,17 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     match.add_argument("file", metavar="PEM", help="a certificate chain, the server's own first; - is stdin")
     match.add_argument("records", nargs="+", type=shared.tlsa, metavar="RECORD")
-    match.add_argument("--host", required=True, help="the name of the server, which DANE-TA compares")
     match.add_argument(
-        "--next-hop", metavar="DOMAIN", help="the domain that mail is for, if its MX records are secure"
+        "--host",
+        type=shared.host_name,
+        required=True,
+        help="the name of the server, which DANE-TA compares",
+    )
+    match.add_argument(
+        "--next-hop",
+        type=shared.host_name,
+        metavar="DOMAIN",
+        help="the domain that mail is for, if its MX records are secure",
     )
     add_colour(match)
 
@@ -105,8 +115,9 @@ def read_chain(path: str) -> list[bytes]:
     for number, armour in enumerate(_CERTIFICATE.findall(text), 1):
         try:
             found.append(ssl.PEM_cert_to_DER_cert(armour.decode("ascii")))
-        except ValueError as error:
-            raise Stop(f"{shown}: certificate {number} is not PEM") from error
+            certificate_dict(found[-1])
+        except (ConfigError, ValueError) as error:
+            raise Stop(f"{shown}: certificate {number} cannot be read") from error
     if not found:
         raise Stop(f"{shown}: no certificate in it; it should have -----BEGIN CERTIFICATE-----")
     return found
