@@ -1233,6 +1233,13 @@ ptrdiff_t smtptls_session_feed(struct smtptls_session *session,
                                const void *buf,
                                size_t len);
 
+// Without descriptors: says that the time that you allow has run out, and returns
+// what follows from it: SMTPTLS_ERR_TIMEOUT, or the code with which the session had
+// failed already. In smtptls_session_start() that is final, and there and in
+// smtptls_session_refuse() a client that was to send a command gets 421, which
+// smtptls_session_output() shows. Elsewhere the session is as it was.
+int smtptls_session_expire(struct smtptls_session *session);
+
 // Without descriptors: shows the bytes to send to the peer and returns how
 // many there are. They stay in the session until smtptls_session_sent(), and
 // *data is valid until the next call on the session.
@@ -1290,7 +1297,8 @@ bool smtptls_sts_is_current(const struct smtptls_sts *sts,
 
 // Whether it is time to fetch the policy again, so that it does not run out
 // unseen (RFC 8461 section 3.3): after a day, or after half of its time if that
-// is shorter. False without a policy: there is nothing to renew.
+// is shorter; also if fetched is as far ahead of now, since then a clock was
+// wrong. False without a policy: there is nothing to renew.
 bool smtptls_sts_needs_refresh(const struct smtptls_sts *sts,
                                uint64_t fetched,
                                uint64_t now);

@@ -25,7 +25,7 @@
 //! | `level`, `policy`, `name`, `fingerprint`, `dnssec`, `tlsa`, `sts` | what we demand |
 //! | `demand` | what that comes to for a host: precedence, effective level |
 //! | `config`, `pem`, `roots`, `revocation`, `keypair`, `resolver`, `resumption`, `ticket`, `ticket_file`, `signing`, `provider`, `suites` | who we are and whom we trust |
-//! | `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
+//! | `clock`, `verifier`, `verdict`, `chain`, `dane`, `path`, `x509`, `requiretls` | the handshake's certificate, and its judgement |
 //! | `buffer`, `line`, `reply`, `command`, `dialog` | SMTP up to TLS: bounded lines, replies, the table |
 //! | `tls`, `tls_failure`, `observe`, `replay`, `session`, `info` | TLS, its hooks, the engine, the snapshot |
 //! | `stream`, `fd` | the blocking driver, and descriptors |
@@ -35,6 +35,7 @@
 mod action;
 mod buffer;
 mod chain;
+mod clock;
 mod code;
 mod command;
 mod config;

@@ -265,8 +265,10 @@ impl Session {
         if let Some(tls) = &mut self.tls {
             tls.rest();
         }
-        if self.output.is_empty() {
-            self.output = Vec::new();
+        for empty in [&mut self.output, &mut self.gathered] {
+            if empty.is_empty() {
+                *empty = Vec::new();
+            }
         }
     }
 
@@ -352,6 +354,19 @@ impl Session {
         }
         self.state = State::Closed;
         self.failed(failure)
+    }
+
+    /// Says that the time allowed has run out, and what follows from it: `Timeout`, or the error with which the session
+    /// had failed already. For who carries the octets; a `Stream` has limits of its own. In `start` that is final, and
+    /// there and in `refuse` a client that was to send a command gets 421, which `output` shows. Elsewhere the session is
+    /// as it was.
+    pub fn expire(&mut self) -> Error {
+        let late = std::io::ErrorKind::TimedOut.into();
+        match &self.error {
+            Some(error) if self.state != State::Refusing => error.clone(),
+            None if self.state == State::Closed => self.judge(Failure::io(self.situation(), &late)),
+            _ => self.transport_failed(&late),
+        }
     }
 
     /// What belongs into an SMTP TLS report (RFC 8460), also of a session that succeeded: under an MTA-STS policy in

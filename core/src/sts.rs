@@ -226,9 +226,10 @@ impl StsPolicy {
     }
 
     /// Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3): after a
-    /// day, or after half of its time if that is shorter.
+    /// day, or after half of its time if that is shorter; also if its fetching is as far ahead, since then a clock
+    /// was wrong.
     pub fn needs_refresh(&self, fetched: u64, now: u64) -> bool {
-        now.saturating_sub(fetched) >= (self.max_age / 2).min(86_400)
+        now.abs_diff(fetched) >= (self.max_age / 2).min(86_400)
     }
 
     /// Which policy holds (RFC 8461 sections 3.3 and 5.1): one just fetched, else a kept one that is still

@@ -6,6 +6,7 @@ use pki_types::{CertificateDer, UnixTime};
 use webpki::CertRevocationList;
 
 use crate::chain::{Facts, Trust, judge, judge_client};
+use crate::clock::now;
 use crate::demand::{Demand, demand};
 use crate::error::Failure;
 use crate::info::Auth;
@@ -32,7 +33,7 @@ pub(crate) fn facts(
     demand: &Demand,
     chain: &[CertificateDer<'_>],
 ) -> Facts {
-    facts_at(config, policy, demand, chain, UnixTime::now())
+    facts_at(config, policy, demand, chain, now())
 }
 
 fn facts_at(
@@ -49,7 +50,7 @@ fn facts_at(
 /// What is known of a client's chain, as it is now.
 pub(crate) fn client_facts(config: &Config, policy: &Policy, chain: &[CertificateDer<'_>]) -> Facts {
     let lists = config.revocation_lists();
-    judge_client(chain, policy, trust(config, &lists, Role::Client, UnixTime::now()))
+    judge_client(chain, policy, trust(config, &lists, Role::Client, now()))
 }
 
 fn trust<'a>(
@@ -66,7 +67,7 @@ impl Config {
     /// own first: how it is authenticated, or the error. No handshake, so nothing says that the server has the key:
     /// for tools that explain, and for policies that are weighed after a session.
     pub fn judge(&self, policy: &Policy, host: &str, chain: &[&[u8]]) -> Result<Auth, Error> {
-        self.judge_at(policy, host, chain, UnixTime::now().as_secs())
+        self.judge_at(policy, host, chain, now().as_secs())
     }
 
     /// The same at another time, in seconds since 1970: the dates of certificates and revocation lists count as they

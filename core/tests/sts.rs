@@ -176,6 +176,11 @@ fn which_policy_holds() {
     assert!(!kept.needs_refresh(now - 86_399, now) && kept.needs_refresh(now - 86_400, now));
     let short = StsPolicy::parse(GOLDEN.replace("604800", "600").as_bytes()).unwrap();
     assert!(!short.needs_refresh(now - 299, now) && short.needs_refresh(now - 300, now));
+    // A clock that is set back leaves policies of the future; they are not kept for ever unseen.
+    assert!(!kept.needs_refresh(now + 86_399, now) && kept.needs_refresh(now + 86_400, now));
+    assert!(
+        kept.needs_refresh(u64::MAX, 0) && kept.needs_refresh(0, u64::MAX) && !kept.is_current(0, u64::MAX)
+    );
 }
 
 fn host() -> impl Strategy<Value = String> {

@@ -143,7 +143,8 @@ pub unsafe extern "C" fn smtptls_sts_is_current(sts: *const smtptls_sts, fetched
 
 /// Whether it is time to fetch the policy again, so that it does not run out
 /// unseen (RFC 8461 section 3.3): after a day, or after half of its time if that
-/// is shorter. False without a policy: there is nothing to renew.
+/// is shorter; also if fetched is as far ahead of now, since then a clock was
+/// wrong. False without a policy: there is nothing to renew.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_sts_needs_refresh(sts: *const smtptls_sts, fetched: u64, now: u64) -> bool {
     // SAFETY: the header asks for NULL or an sts that is not freed.

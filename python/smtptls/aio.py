@@ -122,7 +122,7 @@ class Connection:
             self._failed(error)
             raise error from wire.failure
         except TimeoutError as late:
-            failure = self._late(entry, unread)
+            failure = self._late()
             self._failed(failure)
             raise failure from late
         _logger.debug("%s: %s", self._peer(), self.info and self.info.summary)
@@ -138,16 +138,13 @@ class Connection:
                     raise
                 session.set_signature(await sign(request))
 
-    def _late(self, entry: Entry, unread: int) -> Timeout:
-        # What follows from silence is the same as from an end, and only for an end the session can be told.
-        self._wire.spill.clear()
-        self._wire.end()
-        details: dict[str, Any] = {}
-        try:
-            self.session.start(entry, unread)
-        except Error as error:
-            details = {"action": error.action, "enhanced_status": error.enhanced_status}
-        return Timeout(Code.TIMEOUT, "the time allowed ran out before TLS was up", **details)
+    def _late(self) -> Error:
+        failure = self.session.expire()
+        wire = self._wire
+        wire.spill.clear()
+        wire.end()  # nobody waits for such a peer
+        wire.push()  # to a silent client: 421
+        return failure
 
     def _failed(self, error: Error) -> None:
         if self.session.error is not None:

@@ -302,6 +302,13 @@ impl Session {
         self.carry(|session| session.feed(&data))
     }
 
+    /// Without a socket: says that the time allowed has run out, and gives what follows from it: Timeout, or the
+    /// error with which the session had failed already. In start that is final, and there and in refuse a client
+    /// that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
+    fn expire(&self) -> PyResult<Exception> {
+        self.carry(|session| Exception(session.expire()))
+    }
+
     /// Without a socket: the bytes to send to the peer. They stay until sent is called.
     fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.carry(|session| PyBytes::new(py, session.output()))

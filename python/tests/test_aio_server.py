@@ -227,7 +227,8 @@ def test_a_client_certificate_is_required(pki: Any, trusting: Config) -> None:
 
 @pytest.mark.parametrize("entry", [Entry.GREETING, Entry.HANDSHAKE])
 def test_slow_clients(serving: Config, entry: Entry, caplog: pytest.LogCaptureFixture) -> None:
-    """One that says nothing, and one that dribbles."""
+    """One that says nothing, and one that dribbles. Who was to send a command is told why it ends (RFC 5321
+    section 3.8)."""
     caplog.set_level(logging.DEBUG, "smtptls")
 
     async def handler(_connection: Connection) -> None:
@@ -246,8 +247,9 @@ def test_slow_clients(serving: Config, entry: Entry, caplog: pytest.LogCaptureFi
                         writer.write(b"N")
                     await asyncio.sleep(0.02)
                 assert 0.15 < asyncio.get_running_loop().time() - begun < 1.5
+                last = b"421 4.4.2 Timeout exceeded, closing connection" if entry is Entry.GREETING else b""
                 with contextlib.suppress(ConnectionError):
-                    await ended
+                    assert (await ended).split(b"\r\n")[-2:-1] == ([last] if last else [])
                 writer.close()
                 with contextlib.suppress(ConnectionError):
                     await writer.wait_closed()

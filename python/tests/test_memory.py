@@ -344,3 +344,22 @@ def test_calls_in_the_wrong_order(trusting: Config, serving: Config) -> None:
     with pytest.raises(smtptls.Error) as caught:
         server.set_command("STARTTLS")
     assert caught.value.code is Code.STATE
+
+
+def test_the_time_allowed(serving: Config, trusting: Config) -> None:
+    """Who carries the bytes has the clock: a server says 421 then (RFC 5321 section 3.8)."""
+    server = Session.server(serving)
+    with pytest.raises(smtptls.WantOutput):
+        server.start()
+    server.sent(len(server.output()))
+    late = server.expire()
+    assert isinstance(late, smtptls.Timeout) and (late.code, late.action) == (Code.TIMEOUT, Action.FAIL)
+    assert server.output() == b"421 4.4.2 Timeout exceeded, closing connection\r\n"
+    with pytest.raises(smtptls.Timeout):
+        server.start()
+    client = Session.client(trusting, Policy("may"), NAME)
+    with pytest.raises(smtptls.WantInput):
+        client.start()
+    late = client.expire()
+    assert (late.code, late.action, late.enhanced_status) == (Code.TIMEOUT, Action.NEXT_HOST, "4.4.2")
+    assert client.output() == b"" and type(client.error) is smtptls.Timeout

@@ -190,6 +190,7 @@ def test_sts_policy_in_time() -> None:
     assert policy.is_current(2000, 1000)  # from the future
     assert policy.is_current(fetched=1000.9, now=1001.1)
     assert not policy.needs_refresh(1000, 999 + DAY) and policy.needs_refresh(1000, 1000 + DAY)
+    assert policy.needs_refresh(1000 + DAY, 1000)  # by a clock that was wrong
     strange: Any
     for strange in (-1, float("nan"), float("inf"), 1e300):
         is_argument(lambda time=strange: policy.is_current(time, 1))  # type: ignore[misc]

@@ -66,6 +66,7 @@ static void null_for_everything(void)
     CHECK(smtptls_session_read(NULL, NULL, 0) == bad);
     CHECK(smtptls_session_write(NULL, NULL, 0, false) == bad);
     CHECK(smtptls_session_flush(NULL) == bad);
+    CHECK(smtptls_session_expire(NULL) == bad);
     CHECK(smtptls_session_pending(NULL) == 0);
     CHECK(smtptls_session_refuse(NULL) == bad);
     CHECK(smtptls_session_insecure_continue(NULL) == bad);

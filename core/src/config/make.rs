@@ -8,6 +8,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, DistinguishedName, ServerConfig, SupportedProtocolVersion};
 
 use super::{ClientAuth, ConfigBuilder, TlsVersion};
+use crate::clock::WallClock;
 use crate::observe::ExporterSecret;
 use crate::provider::client_groups;
 use crate::resolver::Resolver;
@@ -58,6 +59,7 @@ impl ConfigBuilder {
         // A ClientHello that offers a session holds its age, and could not be made twice.
         config.resumption = resumption(sessions.filter(|_| !self.has_key_elsewhere()));
         config.key_log = Arc::new(ExporterSecret);
+        config.time_provider = Arc::new(WallClock);
         Ok(config)
     }
 
@@ -87,6 +89,7 @@ impl ConfigBuilder {
         // OpenSSL's clients begin with AES-256 whatever they run on; `provider` says what that costs.
         config.ignore_client_order = true;
         config.key_log = Arc::new(ExporterSecret);
+        config.time_provider = Arc::new(WallClock);
         // For banners: `Session::set_banner`. What is sent before the client's Finished goes to somebody unknown.
         config.send_half_rtt_data = self.client_auth == ClientAuth::None;
         Ok(config)

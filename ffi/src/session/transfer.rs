@@ -95,6 +95,17 @@ pub unsafe extern "C" fn smtptls_session_feed(
     }
 }
 
+/// Without descriptors: says that the time that you allow has run out, and returns
+/// what follows from it: SMTPTLS_ERR_TIMEOUT, or the code with which the session had
+/// failed already. In smtptls_session_start() that is final, and there and in
+/// smtptls_session_refuse() a client that was to send a command gets 421, which
+/// smtptls_session_output() shows. Elsewhere the session is as it was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn smtptls_session_expire(session: *mut smtptls_session) -> c_int {
+    // SAFETY: the header asks for a session that is not freed.
+    unsafe { code(session, |session| Err(session.stream.session_mut().expire())) }
+}
+
 /// Without descriptors: shows the bytes to send to the peer and returns how
 /// many there are. They stay in the session until smtptls_session_sent(), and
 /// *data is valid until the next call on the session.
