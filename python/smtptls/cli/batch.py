@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from . import forms
 from .exits import Exit, Stop
 from .facts import parse_target
-from .forms import Printer, Result, Tally
+from .forms import Printer
 from .gate import Gate
 from .pool import Pool
 from .progress import progress
 from .state import State
+from .tally import Result, Tally
 
 if TYPE_CHECKING:
     from .check import Checked
@@ -114,7 +115,7 @@ class _Batch:
                 Exit.INTERRUPTED,
             ) from interrupt
         if self._options.form == "nagios":
-            line, code = self._tally.nagios(self._options.min_days)
+            line, code = forms.nagios(self._tally, self._options.min_days)
             self._printer.print(line)
             return code
         return self._tally.exit

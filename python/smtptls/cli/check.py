@@ -6,7 +6,7 @@ import argparse
 import datetime
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,7 @@ class Checked:
 
     target: Target
     asked: str  # the level that was asked for
-    mx: list[tuple[int | None, str]]
+    mx: Sequence[tuple[int | None, str]]
     hosts: list[Host]
     started: datetime.datetime
     exit: Exit
@@ -157,10 +157,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _planned(text: str, options: argparse.Namespace) -> tuple[Target, list[tuple[int | None, str]], Facts]:
-    """What the options say of a target; raises Stop where they do not go together."""
+    """What the options say of a target; raises Stop or ConfigError where that makes no sense."""
     target = parse_target(text)
     hosts = hosts_of(target, options)
     facts = shared.make_facts(options, target)
+    Policy("may", next_hop=facts.next_hop)
     fitting(options, target, facts)
     return target, hosts, facts
 
@@ -216,7 +217,9 @@ def check(
         for candidate in known.hosts
         for place in _places(target, candidate, options, by)
     ]
-    mx = [(one.preference, one.name) for one in known.hosts] if target.is_domain else []
+    mx = [
+        (one.preference, one.name) for one in known.hosts if target.is_domain and one.preference is not None
+    ]
     exit_code = worst(host.exit for host in found)
     if known.warnings and options.warnings_as_errors:
         exit_code = worst((exit_code, Exit.WARNED))

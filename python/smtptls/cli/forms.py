@@ -1,4 +1,4 @@
-"""The forms of what smtptls check prints: text, JSON, CSV, a line for Nagios; and the sum of many targets."""
+"""The forms of what smtptls check prints: text, JSON, CSV, a line for Nagios."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from . import document, report
 from .exits import Exit, worst
 from .output import Output, add_colour
+from .tally import Result, Tally
 
 if TYPE_CHECKING:
     from .check import Checked
@@ -79,104 +78,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_colour(output)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a target came to, and how that is printed."""
-
-    target: str
-    exit: Exit
-    has_warnings: bool
-    brief: str  # in some words
-    days: int | None  # until the first certificate ends
-    elapsed: float
-    text: str  # in the form that was asked for, with colour
-
-    def document(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of(cls, found: dict[str, Any]) -> Self:
-        """From a document; raises TypeError, ValueError or KeyError."""
-        result = cls(**found | {"exit": Exit(found["exit"])})
-        if not isinstance(result.target, str) or not isinstance(result.text, str):
-            raise TypeError
-        return result
-
-
-@dataclass
-class Tally:
-    """How many targets came to what."""
-
-    total: int
-    exits: Counter[Exit] = field(default_factory=Counter)
-    warnings: int = 0  # targets that have some
-    days: int | None = None  # the fewest
-    longest: float = 0.0
-    gravest: Result | None = None
-
-    @property
-    def done(self) -> int:
-        return self.exits.total()
-
-    def add(self, result: Result) -> None:
-        self.exits[result.exit] += 1
-        self.warnings += result.has_warnings
-        self.longest = max(self.longest, result.elapsed)
-        if result.days is not None and (self.days is None or result.days < self.days):
-            self.days = result.days
-        if self.gravest is None or _is_graver(result, self.gravest):
-            self.gravest = result
-
-    @property
-    def exit(self) -> Exit:
-        """Of all; what is not done is not decided."""
-        return worst([*self.exits, *([Exit.UNDECIDED] if self.done < self.total else [])])
-
-    def line(self, seconds: float) -> str:
-        """The last line of the text."""
-        counts = self.exits
-        warned = f"{counts[Exit.WARNED]} warn, " if counts[Exit.WARNED] else ""
-        done = str(self.total) if self.done == self.total else f"{self.done} of {self.total}"
-        return (
-            f"{done} targets: {counts[Exit.OK]} ok, {warned}{counts[Exit.FAILED]} fail, "
-            f"{counts[Exit.UNDECIDED]} undecided in {span(seconds)}"
-        )
-
-    def nagios(self, least_days: int) -> tuple[str, int]:
-        """The line for a monitoring system, and its exit code."""
-        state = Exit.WARNED if self.exit is Exit.OK and self.warnings else self.exit
-        counts = self.exits
-        parts = []
-        if self.total > 1:
-            parts.append(
-                f"{self.total} targets, {counts[Exit.FAILED]} critical, "
-                f"{counts[Exit.UNDECIDED] + self.total - self.done} unknown, {self.warnings} with warnings"
-            )
-        if self.gravest is not None:
-            parts.append(f"{report.shown(self.gravest.target)}: {self.gravest.brief}")
-        days = f"days={self.days};{least_days}:;0: " if self.days is not None else ""
-        # The bar would begin the numbers.
-        text = "; ".join(parts).replace("|", "/")
-        return f"SMTPTLS {STATES[state]} - {text} | {days}time={self.longest:.3f}s", NAGIOS[state]
-
-
-def _is_graver(one: Result, other: Result) -> bool:
-    if one.exit is other.exit:
-        return one.has_warnings and not other.has_warnings
-    return worst((one.exit, other.exit)) is one.exit
-
-
-def span(seconds: float) -> str:
-    """A time for a person: 3 m 12 s."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} m"
-    return f"{minutes} m {seconds:02} s" if minutes else f"{seconds} s"
-
-
 class Page(Output):
     """An output that is kept, in colour: whoever prints it takes the colour away where there is none."""
 
@@ -213,6 +114,24 @@ class Printer:
         if text:
             self._output.line((text if self._output.coloured else _COLOUR.sub("", text)).removesuffix("\n"))
             self._output.flush()
+
+
+def nagios(tally: Tally, least_days: int) -> tuple[str, int]:
+    """The line for a monitoring system, and its exit code."""
+    state = Exit.WARNED if tally.exit is Exit.OK and tally.warnings else tally.exit
+    counts = tally.exits
+    parts = []
+    if tally.total > 1:
+        parts.append(
+            f"{tally.total} targets, {counts[Exit.FAILED]} critical, "
+            f"{counts[Exit.UNDECIDED] + tally.total - tally.done} unknown, {tally.warnings} with warnings"
+        )
+    if tally.gravest is not None:
+        parts.append(f"{report.shown(tally.gravest.target)}: {tally.gravest.brief}")
+    days = f"days={tally.days};{least_days}:;0: " if tally.days is not None else ""
+    # The bar would begin the numbers.
+    text = "; ".join(parts).replace("|", "/")
+    return f"SMTPTLS {STATES[state]} - {text} | {days}time={tally.longest:.3f}s", NAGIOS[state]
 
 
 def undone(message: str) -> int:
@@ -264,11 +183,11 @@ def _text(checked: Checked, options: argparse.Namespace, width: int) -> str:
 
 
 def _json(checked: Checked, options: argparse.Namespace, width: int) -> str:
-    return json.dumps(document.document(checked), indent=2, ensure_ascii=False)
+    return json.dumps(document.document(checked), indent=2)
 
 
 def _jsonl(checked: Checked, options: argparse.Namespace, width: int) -> str:
-    return json.dumps(document.document(checked), ensure_ascii=False)
+    return json.dumps(document.document(checked))
 
 
 def _csv(checked: Checked, options: argparse.Namespace, width: int) -> str:

@@ -11,7 +11,7 @@ from typing import IO
 
 from . import report
 from .exits import Exit
-from .forms import Result, Tally
+from .tally import Result, Tally
 
 EVERY = 0.1  # seconds between two drawings
 LONGEST_BAR = 40  # columns

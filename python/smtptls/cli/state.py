@@ -18,7 +18,7 @@ from typing import Any
 
 from .._native import escape
 from .exits import Stop
-from .forms import Result
+from .tally import Result
 
 SCHEMA = "smtptls.resume/1"
 LONGEST = 16 << 20  # octets of a line

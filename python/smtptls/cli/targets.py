@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from .._errors import ConfigError
 from .._native import escape
 from .exits import Stop
 
@@ -19,7 +20,7 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
 def read(options: argparse.Namespace, look: Callable[[str], object]) -> list[str]:
-    """All targets, after a look at each, which raises Stop if it cannot be one."""
+    """All targets, after a look at each, which raises Stop or ConfigError if it cannot be one."""
     found = list(options.targets)
     for text in found:
         look(text)
@@ -35,8 +36,10 @@ def read(options: argparse.Namespace, look: Callable[[str], object]) -> list[str
                     raise Stop(f"{shown}:{number}: more than {MOST} targets: split the file")
                 try:
                     look(text)
+                except ConfigError as error:
+                    raise Stop(f"{shown}:{number}: {error.message}") from error
                 except Stop as stop:
-                    raise Stop(f"{shown}:{number}: {stop}", stop.exit_code) from stop
+                    raise Stop(f"{shown}:{number}: {stop}") from stop
                 found.append(text)
     except OSError as error:
         raise Stop(f"cannot read {shown}: {error.strerror or error}") from error
