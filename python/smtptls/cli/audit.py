@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import textwrap
 import time
 from collections import Counter
 from typing import Any
@@ -124,18 +125,19 @@ def document(
 def report(
     output: Output, target: Target, findings: list[Finding], exit_code: Exit, is_verbose: bool
 ) -> None:
-    """For a person: of a row that did not pass, also what it is about."""
+    """For a person: a line or two for a row, and more of one that did not pass."""
     output.line(shown(target.text))
     for finding in findings:
         row, result = finding.row, finding.result
-        head = f"  {output.word(WORDS[result], 9)} {row.name:<20} {', '.join(row.requirements)}"
-        output.line(head)
+        head = f"{row.name:<20} {row.requirements[0]:<13} "
+        came = textwrap.wrap(finding.came, max(20, output.width - len(head) - 12)) or [""]
+        output.line(f"  {output.word(WORDS[result], 9)} {head}{came[0]}")
+        for line in came[1:]:
+            output.line(" " * (12 + len(head)) + line)
         if is_verbose or result in (Result.FAIL, Result.UNDECIDED):
-            for label, text in (("by", row.citation), ("sent", row.sent), ("wanted", row.wanted)):
+            source = f"{row.citation} ({', '.join(row.requirements)})"
+            for label, text in (("sent", row.sent), ("wanted", row.wanted), ("by", source)):
                 output.note(f"{label:<7}{text}", 12)
-            output.note(f"{'came':<7}{finding.came}", 12)
-        elif result is Result.SKIP:
-            output.note(finding.came, 12)
     counts = Counter(finding.result for finding in findings)
     summary = ", ".join(f"{counts[result]} {result.value}" for result in Result if counts[result])
     output.line(f"{shown(target.text)}: {output.word(RESULTS[exit_code])} ({summary})")

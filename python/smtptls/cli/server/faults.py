@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .connection import Connection
 
-GARBAGE = b"This is no TLS record, whatever it looks like.\r\n"
+GARBAGE = b"\x00\xff" * 32  # neither a TLS record nor text
 ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal, handshake_failure (RFC 8446 section 6)
 HANDSHAKES = {
     "close": "the end in place of a ServerHello",
