@@ -2,6 +2,8 @@
 
 /// Room for two TLS records of the largest size (RFC 8446 section 5.2), so that one read takes several.
 const CAPACITY: usize = 36 * 1024;
+/// Room for commands, replies and most handshakes. Memory is cleared before it is read into, and costs what it has.
+const FEW: usize = 4 * 1024;
 /// A handshake message lies here until it is whole, and rustls takes up to 64 KB, in records of any size.
 pub(crate) const MOST: usize = 4 * CAPACITY;
 
@@ -11,13 +13,15 @@ pub(crate) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read took all that there was room for, and so the next one should have more.
+    plenty: bool,
 }
 
 impl Buffer {
     /// A queue of these bytes, and room for more when they are used.
     pub fn holding(bytes: Vec<u8>) -> Buffer {
         let end = bytes.len();
-        Buffer { bytes, start: 0, end }
+        Buffer { bytes, start: 0, end, plenty: false }
     }
 
     /// The bytes that wait.
@@ -48,15 +52,16 @@ impl Buffer {
 
     /// Room to read into. Empty only when `MOST` bytes wait.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.bytes.is_empty() {
-            self.bytes = vec![0; CAPACITY];
+        let room = if self.plenty { CAPACITY } else { FEW };
+        if self.is_empty() && self.bytes.len() < room {
+            self.bytes = vec![0; room];
         }
-        if self.start > 0 && self.bytes.len() - self.end < CAPACITY / 2 {
+        if self.start > 0 && self.bytes.len() - self.end < room / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        if self.end == self.bytes.len() && self.bytes.len() < MOST {
-            self.bytes.resize((self.bytes.len() * 2).min(MOST), 0);
+        if self.bytes.len() - self.end < FEW / 2 && self.bytes.len() < MOST {
+            self.bytes.resize((self.bytes.len() * 2).clamp(room, MOST), 0);
         }
         &mut self.bytes[self.end..]
     }
@@ -64,6 +69,7 @@ impl Buffer {
     /// Says that `count` bytes were read into `space`.
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
+        self.plenty = self.end == self.bytes.len() || (self.plenty && count > FEW);
     }
 
     /// Takes as many of `bytes` as there is room for, and says how many.
@@ -79,14 +85,14 @@ impl Buffer {
         }
         let count = bytes.len().min(self.bytes.len() - self.end);
         self.bytes[self.end..self.end + count].copy_from_slice(&bytes[..count]);
-        self.filled(count);
+        self.end += count;
         count
     }
 
     /// Gives the memory of an empty queue back: thousands of idle sessions hold none.
     pub fn release(&mut self) {
         if self.is_empty() {
-            *self = Buffer::default();
+            *self = Buffer { plenty: self.plenty, ..Buffer::default() };
         }
     }
 }
@@ -110,5 +116,34 @@ mod tests {
         assert_eq!(got, source);
         buffer.release();
         assert!(buffer.bytes.is_empty());
+    }
+
+    #[test]
+    fn room_grows_where_much_comes_and_shrinks_where_little_does() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.space().len(), FEW);
+        buffer.filled(FEW);
+        // What waits is kept, and what is to come has room.
+        assert!(buffer.space().len() >= CAPACITY - FEW && buffer.unread().len() == FEW);
+        buffer.consume(FEW);
+        buffer.release();
+        assert_eq!(buffer.space().len(), CAPACITY);
+        buffer.filled(20_000);
+        buffer.consume(20_000);
+        buffer.release();
+        assert_eq!(buffer.space().len(), CAPACITY);
+        buffer.filled(100);
+        buffer.consume(100);
+        buffer.release();
+        assert_eq!(buffer.space().len(), FEW);
+        // Never more than the bound, and never no room before it.
+        loop {
+            let room = buffer.space().len();
+            if room == 0 {
+                break;
+            }
+            buffer.filled(room.min(999));
+        }
+        assert_eq!(buffer.unread().len(), MOST);
     }
 }
