@@ -53,6 +53,8 @@ struct End<'fd> {
     fd: BorrowedFd<'fd>,
     /// Found out by the first call.
     is_socket: bool,
+    /// The last read took all that it had room for, so there may be more: it is asked first and waited for afterwards.
+    may_have_more: bool,
 }
 
 impl<'fd> Fd<'fd> {
@@ -63,7 +65,7 @@ impl<'fd> Fd<'fd> {
 
     /// One descriptor to read from, and one to write to.
     pub fn pair(read: BorrowedFd<'fd>, write: BorrowedFd<'fd>, mode: Mode) -> Fd<'fd> {
-        let end = |fd| End { fd, is_socket: true };
+        let end = |fd| End { fd, is_socket: true, may_have_more: false };
         Fd { read: end(read), write: end(write), mode }
     }
 
@@ -91,8 +93,8 @@ impl<'fd> Fd<'fd> {
             let mut polled = [PollFd::new(&end.fd, flags)];
             match poll(&mut polled, left.as_ref()) {
                 Ok(0) if mode == Mode::NonBlocking => return Ok(false),
-                Ok(0) if until.is_over() => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(0) => {}
+                // The kernel has waited for all that was left, whatever the clock says.
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 // Also on an error or a hang-up: the call that follows says which.
                 Ok(_) => return Ok(true),
                 Err(Errno::INTR) if mode == Mode::Interruptible => {
@@ -114,16 +116,20 @@ impl Transport for Fd<'_> {
             if until.is_over() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let must_poll = mode != Mode::NonBlocking || !end.is_socket;
-            if must_poll && !Fd::wait(mode, end, PollFlags::IN, until)? {
+            let may_ask = mode == Mode::NonBlocking || end.may_have_more;
+            if !(may_ask && end.is_socket) && !Fd::wait(mode, end, PollFlags::IN, until)? {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
+            end.may_have_more = false;
             let result = match end.is_socket {
                 true => recv(end.fd, &mut *buffer, RecvFlags::DONTWAIT).map(|(_, count)| count),
                 false => rustix::io::read(end.fd, &mut *buffer),
             };
             match result {
-                Ok(count) => return Ok(count.min(buffer.len())),
+                Ok(count) => {
+                    end.may_have_more = count >= buffer.len();
+                    return Ok(count.min(buffer.len()));
+                }
                 Err(Errno::NOTSOCK) if end.is_socket => end.is_socket = false,
                 Err(Errno::AGAIN) if mode != Mode::NonBlocking => {}
                 Err(Errno::INTR) if mode != Mode::Interruptible => {}
