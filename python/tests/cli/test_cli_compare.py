@@ -80,7 +80,7 @@ def swaks_strict(case: Case) -> list[str]:
 
 @dataclass(frozen=True)
 class Other:
-    """A column: its title, its package, how it tells its version, its command: none where it cannot be asked."""
+    """A column: its title, package, how it tells its version, its command: none where it cannot be asked."""
 
     title: str
     package: str
