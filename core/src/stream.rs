@@ -40,6 +40,27 @@ impl Deadline {
     }
 }
 
+/// How long a call may take. A call that waits for nothing does not look at the clock, which would cost more than to
+/// take a line.
+struct Time {
+    limit: Option<Duration>,
+    until: Option<Deadline>,
+}
+
+impl Time {
+    fn of(limit: Option<Duration>) -> Time {
+        Time { limit, until: None }
+    }
+
+    fn until(deadline: Deadline) -> Time {
+        Time { limit: None, until: Some(deadline) }
+    }
+
+    fn deadline(&mut self) -> Deadline {
+        *self.until.get_or_insert_with(|| Deadline::of(self.limit))
+    }
+}
+
 /// What carries the bytes.
 ///
 /// `WouldBlock` becomes `WantInput` or `WantOutput`, `Interrupted` becomes `WantRetry`, and `TimedOut` without
@@ -115,7 +136,7 @@ impl<T: Transport> Stream<T> {
     pub fn start(&mut self, entry: Entry, unread: usize) -> Result<Progress, Error> {
         let limit = self.start_limit;
         let until = *self.start_by.get_or_insert_with(|| Deadline::of(limit));
-        let result = self.run(until, |session| session.start(entry, unread));
+        let result = self.run(&mut Time::until(until), |session| session.start(entry, unread));
         if result == Ok(Progress::Done(())) {
             // A server may be asked to start once more, to answer STARTTLS inside TLS.
             self.start_by = None;
@@ -125,11 +146,11 @@ impl<T: Transport> Stream<T> {
 
     /// As [`Session::read`], waiting for the peer. After `Timeout` the session is as it was.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<Progress<usize>, Error> {
-        let until = Deadline::of(self.io_limit);
+        let mut time = Time::of(self.io_limit);
         loop {
-            match self.run(until, |session| session.read(buffer))? {
+            match self.run(&mut time, |session| session.read(buffer))? {
                 // A peer that sends and does not read until that is taken: who cannot send can receive.
-                Progress::WantOutput => match self.receive(until)? {
+                Progress::WantOutput => match self.receive(&mut time)? {
                     Progress::Done(()) => {}
                     Progress::WantRetry => return Ok(Progress::WantRetry),
                     _ => return Ok(Progress::WantOutput),
@@ -142,7 +163,7 @@ impl<T: Transport> Stream<T> {
     /// Writes all of `data`, and sends it unless `more` follows. A transport that would block gets as much as
     /// it takes, and the count says how much was taken; what was taken leaves with the next call.
     pub fn write(&mut self, data: &[u8], more: bool) -> Result<Progress<usize>, Error> {
-        let until = Deadline::of(self.io_limit);
+        let mut time = Time::of(self.io_limit);
         let mut taken = 0;
         loop {
             if let Progress::Done(count) = self.session.write(&data[taken..], more)? {
@@ -151,7 +172,7 @@ impl<T: Transport> Stream<T> {
                     return Ok(Progress::Done(taken));
                 }
             }
-            match self.send(until)? {
+            match self.send(&mut time)? {
                 Progress::Done(()) if taken == data.len() => return Ok(Progress::Done(taken)),
                 Progress::Done(()) => {}
                 _ if taken > 0 => return Ok(Progress::Done(taken)),
@@ -163,17 +184,17 @@ impl<T: Transport> Stream<T> {
 
     /// As [`Session::flush`], and sends it.
     pub fn flush(&mut self) -> Result<Progress, Error> {
-        self.run(Deadline::of(self.io_limit), Session::flush)
+        self.run(&mut Time::of(self.io_limit), Session::flush)
     }
 
     /// As [`Session::refuse`], waiting for the peer.
     pub fn refuse(&mut self) -> Result<Progress, Error> {
-        self.run(Deadline::of(self.io_limit), Session::refuse)
+        self.run(&mut Time::of(self.io_limit), Session::refuse)
     }
 
     /// As [`Session::close`], and sends it.
     pub fn close(&mut self, how: Close) -> Result<Progress, Error> {
-        self.run(Deadline::of(self.io_limit), |session| session.close(how))
+        self.run(&mut Time::of(self.io_limit), |session| session.close(how))
     }
 
     /// The session.
@@ -198,17 +219,17 @@ impl<T: Transport> Stream<T> {
 
     fn run<R>(
         &mut self,
-        until: Deadline,
+        time: &mut Time,
         mut step: impl FnMut(&mut Session) -> Result<Progress<R>, Error>,
     ) -> Result<Progress<R>, Error> {
         let result = loop {
             let moved = match step(&mut self.session) {
-                Ok(Progress::WantOutput) => self.send(until),
-                Ok(Progress::WantInput) => self.receive(until),
+                Ok(Progress::WantOutput) => self.send(time),
+                Ok(Progress::WantInput) => self.receive(time),
                 Ok(done) => break Ok(done),
                 Err(error) => {
                     // The reply or the alert that tells the peer. That it cannot be told changes nothing.
-                    drop(self.send(until));
+                    drop(self.send(time));
                     break Err(error);
                 }
             };
@@ -220,7 +241,7 @@ impl<T: Transport> Stream<T> {
                 Ok(Progress::WantSignature) => break Ok(Progress::WantSignature),
                 Err(error) => {
                     // To a silent client: 421.
-                    drop(self.send(until));
+                    drop(self.send(time));
                     break Err(error);
                 }
             }
@@ -229,8 +250,11 @@ impl<T: Transport> Stream<T> {
         result
     }
 
-    fn send(&mut self, until: Deadline) -> Result<Progress, Error> {
-        let until = until.sooner(self.deadline);
+    fn send(&mut self, time: &mut Time) -> Result<Progress, Error> {
+        if self.session.output().is_empty() {
+            return Ok(Progress::Done(()));
+        }
+        let until = time.deadline().sooner(self.deadline);
         while !self.session.output().is_empty() {
             match self.transport.write(self.session.output(), until) {
                 Ok(0) => return Err(self.session.transport_failed(&io::ErrorKind::WriteZero.into())),
@@ -241,8 +265,8 @@ impl<T: Transport> Stream<T> {
         Ok(Progress::Done(()))
     }
 
-    fn receive(&mut self, until: Deadline) -> Result<Progress, Error> {
-        let until = until.sooner(self.deadline);
+    fn receive(&mut self, time: &mut Time) -> Result<Progress, Error> {
+        let until = time.deadline().sooner(self.deadline);
         match self.transport.read(self.session.space(), until) {
             Ok(count) => {
                 self.session.filled(count);
