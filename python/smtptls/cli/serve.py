@@ -172,8 +172,8 @@ def run(options: argparse.Namespace) -> int:
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.stop())
-        _tell(options, listening.getsockname()[1], tlsa)
-        server.run(once=options.once)
+        port = listening.getsockname()[1]
+        server.run(lambda: _tell(options, port, tlsa), once=options.once)
     return Exit.OK
 
 

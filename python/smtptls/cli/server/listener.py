@@ -56,13 +56,14 @@ class Listener:
         with contextlib.suppress(OSError):
             self._wake.send(b".")
 
-    def run(self, *, once: bool = False) -> None:
-        """Serves until stop; with once it ends when its first connection has."""
+    def run(self, ready: Callable[[], None], *, once: bool = False) -> None:
+        """Calls ready and serves until stop; with once it ends when its first connection has."""
         self.listener.setblocking(False)
         try:
+            ready()
             while not self.stopping.is_set():
-                ready, _, _ = select.select([self.listener, self._woken], [], [])
-                if self.listener not in ready or (taken := self._accept()) is None:
+                there, _, _ = select.select([self.listener, self._woken], [], [])
+                if self.listener not in there or (taken := self._accept()) is None:
                     continue
                 worker = self._begin(*taken)
                 if once and worker is not None:
