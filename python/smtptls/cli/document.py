@@ -32,7 +32,7 @@ def document(checked: Checked) -> dict[str, Any]:
     facts = checked.hosts[0].facts
     if checked.hosts[0].at is not None:
         found["at"] = _time(checked.hosts[0].at)
-    if checked.mx:
+    if checked.mx or "mx" in facts.sources:
         hosts = [{"host": name, "pref": preference} for preference, name in checked.mx]
         found["mx"] = {"dnssec": _believed(facts, facts.mx_dnssec), "hosts": hosts, **_source(facts, "mx")}
     if facts.has_sts:

@@ -233,8 +233,11 @@ class _Search:
     def _host(self, name: str, preference: int | None, facts: Facts) -> Candidate:
         from .lookup import Addresses
 
-        if is_address(name):
-            return Candidate(name, preference, facts)  # RFC 7672 section 2.2: DANE does not apply
+        if is_address(name):  # RFC 7672 section 2.2: DANE does not apply
+            if self.target.is_domain:
+                text = f"an MX record names the address {name}, which RFC 5321 section 5.1 forbids"
+                self.warnings.append(("mx-address", text))
+            return Candidate(name, preference, facts)
         at = Addresses(Dnssec.NONE)
         if not any((name.lower(), self.port) == (host, port) for host, port, _ in self.options.resolve):
             at = self.dns.addresses(name, self.options.family, self.by)
@@ -252,6 +255,8 @@ class _Search:
             else:
                 found = self.dns.tlsa(name, at, self.port, self.by)
             facts = self._sourced(facts, "tlsa")
+            if found.failure is not None:
+                self.warnings.append(("tlsa-lookup", found.failure))
             facts = replace(facts, tlsa=found.records, tlsa_dnssec=found.status, tlsa_base=found.base)
         return Candidate(name, preference, facts, at.addresses)
 

@@ -42,8 +42,8 @@ REMEDIES = {
     "response-injection": "somebody on the path may have added it: mend the server or the path",
 }
 PLAIN = "the port speaks plaintext first: leave submissions: away, or say the port that begins with TLS"
-# Verdicts that there are none, for want of facts; why is said once, below the table.
-UNKNOWN = ("facts-missing", "dnssec-unknown")
+# Where there is no verdict, for want of facts; why is said once, below the table.
+UNKNOWN = ("facts-missing", "dnssec-unknown", "no-roots")
 WARNINGS = {
     "plaintext": "the message goes in the clear",
     "expiry": "the certificate ends soon",
@@ -195,7 +195,7 @@ def table(output: Output, verdicts: dict[str, Verdict], level: str, told: Error 
             label, mark = "", "  "
         tail = "  ".join(part for part in details if part)
         output.line(f"  {mark} {label:<23} {output.word(verdict.word, 9)} {tail}".rstrip())
-        if error is not None and verdict.why not in ("not-wanted", "facts-missing", "no-roots"):
+        if error is not None and verdict.why not in ("not-wanted", *UNKNOWN):
             if error.message != reason:
                 output.note(error.message, 29)
             reason = error.message
@@ -208,7 +208,7 @@ def table(output: Output, verdicts: dict[str, Verdict], level: str, told: Error 
 def _same(one: Verdict, other: Verdict) -> bool:
     def key(verdict: Verdict) -> object:
         error = verdict.error
-        if verdict.why in ("facts-missing", "no-roots"):
+        if verdict.why in UNKNOWN:
             return verdict.why
         what = None if error is None else (error.message, error.enhanced_status, error.tlsrpt)
         comes_to = None if error is not None or verdict.word != "verified" else verdict.auth

@@ -125,10 +125,11 @@ def judge(
     is_temporary: the server itself says that it may be otherwise later.
     at: the time to judge for, in seconds since 1970, in place of the present.
     """
-    if level in ("dane", "dane-only") and facts.doubt is not None:
+    is_absent = failure is not None and failure.code is Code.IO and failure.enhanced_status in ABSENCES
+    if not is_absent and level in ("dane", "dane-only") and facts.doubt is not None:
         error = Error(Code.ARGUMENT, f"level {level} needs DNSSEC: {facts.doubt}")
         return Verdict(level, "unknown", None, None, error, "dnssec-unknown")
-    if level == "sts" and not facts.has_sts:
+    if not is_absent and level == "sts" and not facts.has_sts:
         error = Error(
             Code.ARGUMENT, "level sts needs to know the MTA-STS policy of the domain, or that it has none"
         )
@@ -137,7 +138,9 @@ def judge(
         policy = facts.policy(level)
         effective = policy.effective_level(host)
     except Error as error:
-        return _failed(level, None, error, error.action, False, chain)
+        # What is not known does not count where there is no host to go to.
+        told = failure if failure is not None and is_absent and error.code is Code.ARGUMENT else error
+        return _failed(level, None, told, told.action, False, chain)
     if effective is Level.NONE and (failure is None or failure.action is not Action.NEXT_HOST):
         return Verdict(level, "clear", effective)
     if failure is not None:

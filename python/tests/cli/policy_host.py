@@ -23,7 +23,9 @@ class Page:
 
 
 @contextlib.contextmanager
-def policy_host(chain: Path, key: Path, page: Page, address: str = "127.0.0.1") -> Iterator[tuple[int, list[str]]]:
+def policy_host(
+    chain: Path, key: Path, page: Page, address: str = "127.0.0.1"
+) -> Iterator[tuple[int, list[str]]]:
     """Gives its port, and the paths that it was asked for with the Host of each."""
     asked: list[str] = []
     done = threading.Event()

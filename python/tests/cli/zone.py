@@ -1,4 +1,4 @@
-"""A DNS server on loopback that answers as a validating resolver would: with AD or not, bogus, truncated, silent.
+"""A DNS server on loopback that answers as a validating resolver does: with AD or not, bogus, cut, not at all.
 
 It stands on dnslib, which shares no code with the dnspython that is tested.
 """
