@@ -82,26 +82,28 @@ impl Honest {
         self.carry(watched);
     }
 
-    /// What the watched session reads is what was written here.
+    /// The watched session reads all that there is.
     pub fn hear(&mut self, watched: &mut Watched) {
-        if !watched.up {
-            return;
+        while let Ok(bytes) = watched.read(1000) {
+            if bytes.is_empty() {
+                return;
+            }
+            self.heard(watched, &bytes);
         }
+    }
+
+    /// What the watched session has read is what was written here.
+    pub fn heard(&mut self, watched: &Watched, bytes: &[u8]) {
         let reply = watched.session.reply().unwrap_or_default().as_bytes();
         assert!(reply.is_empty() || reply.starts_with(b"250-honest"), "a reply from before TLS");
         // An answer to EHLO was the session's.
         if watched.session.role() == Role::Client && self.read == 0 && !reply.is_empty() {
             self.read = WORDS.len();
         }
-        while let Ok(bytes) = watched.read(1000) {
-            if bytes.is_empty() {
-                return;
-            }
-            let said = WORDS.iter().cycle().skip(self.read % WORDS.len());
-            assert!(bytes.iter().zip(said).all(|(heard, said)| heard == said), "read what nobody wrote");
-            self.read += bytes.len();
-            assert!(self.read <= self.written, "read more than was written");
-        }
+        let said = WORDS.iter().cycle().skip(self.read % WORDS.len());
+        assert!(bytes.iter().zip(said).all(|(heard, said)| heard == said), "read what nobody wrote");
+        self.read += bytes.len();
+        assert!(self.read <= self.written, "read more than was written");
     }
 }
 
