@@ -13,8 +13,10 @@
  * Nothing is printed, no signal handler or thread is installed, and there is
  * nothing to initialise. A child of fork() may use all that the parent made, if
  * no other thread of the parent was inside the library at that moment; else the
- * child may only exec or _exit, as with any code that takes locks. The library asks no DNS and fetches no
- * policy: what your resolver found goes into the policy.
+ * child may only exec or _exit, as with any code that takes locks. Where memory
+ * runs out, the process may end with SIGABRT and a line on standard error. The
+ * library asks no DNS and fetches no policy: what your resolver found goes into
+ * the policy.
  */
 
 
