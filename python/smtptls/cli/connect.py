@@ -11,7 +11,7 @@ from typing import Any
 from .._enums import Action, Close, Code, Entry
 from .._errors import ConfigError, Error, WantInput, WantOutput
 from .._native import Session
-from . import check
+from . import check, gather
 from . import options as shared
 from .exits import Exit, Stop
 from .facts import LEVELS, parse_target
@@ -38,7 +38,9 @@ def add(commands: Any) -> None:
         "server is judged and EHLO is answered. No octet has a meaning of its own.",
     )
     parser.add_argument(
-        "target", metavar="TARGET", help="HOST:PORT, [HOST], submission:HOST, submissions:HOST, ..."
+        "target",
+        metavar="TARGET",
+        help="HOST:PORT, [HOST], submission:HOST, submissions:HOST, ...; of a domain the first MX host",
     )
     parser.add_argument(
         "--level",
@@ -60,6 +62,7 @@ def add(commands: Any) -> None:
         "-v", "--verbose", action="store_true", help="on stderr what was said before, and TLS"
     )
     shared.add_facts(parser)
+    gather.add_dns(parser)
     shared.add_trust(parser)
     shared.add_network(parser)
 
@@ -68,11 +71,11 @@ def run(options: argparse.Namespace) -> int:
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
     check.fitting(options, target, facts)
-    place = shared.make_place(options, target, target.host)
+    config = shared.make_config(options)
+    host = gather.first(target, facts, options)
+    place = gather.place(options, target, host)
     try:
-        session = Session.client(
-            shared.make_config(options), facts.policy(options.level), target.host, protocol=place.protocol
-        )
+        session = Session.client(config, host.facts.policy(options.level), host.name, protocol=place.protocol)
         sock, _ = connect(place)
     except ConfigError:
         raise

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from .._enums import Action, Code, Dnssec
 from .._errors import ConfigError, Error
 from .._native import StsRecord, escape
-from .exits import Stop
+from .exits import Exit, Stop
 from .facts import Facts, StsFound, Target, is_address
 from .options import make_place
+from .output import complain
 from .probe import Place
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class _Search:
             text = f"{found.left_out} more MX hosts are left out: {len(found.hosts)} are looked at"
             self.warnings.append(("mx-left-out", text))
         hosts: list[tuple[int | None, str]] = list(found.hosts)
-        return (hosts[:1] if self.options.first else hosts), facts, None
+        return (hosts[:1] if getattr(self.options, "first", False) else hosts), facts, None
 
     def _sts(self, facts: Facts) -> Facts:
         """RFC 8461 section 3."""
@@ -262,6 +263,22 @@ class _Search:
 
     def _sourced(self, facts: Facts, kind: str) -> Facts:
         return replace(facts, sources={kind: self.dns.server, **facts.sources})
+
+
+def first(target: Target, facts: Facts, options: argparse.Namespace) -> Candidate:
+    """The host to go to: of a domain the most preferred MX host that has an address. Raises Stop."""
+    is_domain = target.is_domain and is_online(options, target)
+    known = complete(target, [] if is_domain else [(None, target.host)], facts, options)
+    for _, text in known.warnings:
+        complain(f"WARNING: {text}")
+    found = next((one for one in known.hosts if one.failure is None), known.hosts[0])
+    if found.failure is not None:
+        status = found.failure.enhanced_status
+        exit_code = Exit.UNDECIDED if found.failure.is_temporary else Exit.FAILED
+        raise Stop(f"{found.failure.message} ({status})", exit_code)
+    if found.facts.doubt is not None and options.level in ("dane", "dane-only"):
+        raise Stop(f"level {options.level} needs DNSSEC: {found.facts.doubt}", Exit.UNDECIDED)
+    return found
 
 
 def place(options: argparse.Namespace, target: Target, candidate: Candidate) -> Place:

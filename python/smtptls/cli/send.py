@@ -10,17 +10,19 @@ import email.utils
 import os
 import smtplib
 import socket
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._enums import Protocol
 from .._errors import ConfigError, Error
 from .._native import escape
 from .._send import Sent, send
-from . import check
+from . import check, gather
 from . import options as shared
 from .exits import Exit, Stop
 from .facts import AUTO, LEVELS, parse_target
 from .output import Output, add_colour, complain
+from .probe import Place
 from .verdict import TRANSIENT
 
 LARGEST = 64 << 20  # octets of a message
@@ -42,7 +44,9 @@ def add(commands: Any) -> None:
         f"variable {PASSWORD}, and goes only to a server that has proved who it is.",
     )
     parser.add_argument(
-        "target", metavar="TARGET", help="HOST:PORT, [HOST], submission:HOST, submissions:HOST, ..."
+        "target",
+        metavar="TARGET",
+        help="HOST:PORT, [HOST], submission:HOST, submissions:HOST, ...; of a domain the first MX host",
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="the message with its header; - is stdin")
     parser.add_argument(
@@ -60,6 +64,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--user", help="the name to log in with")
     parser.add_argument("--password-file", metavar="FILE", help="its first line is the password; - is stdin")
     shared.add_facts(parser)
+    gather.add_dns(parser)
     shared.add_trust(parser)
     shared.add_network(parser)
     add_colour(parser)
@@ -71,25 +76,31 @@ def run(options: argparse.Namespace) -> int:
     check.fitting(options, target, facts)
     login = _login(options)
     message = _message(options)
-    place = shared.make_place(options, target, target.host)
+    if login and target.is_domain and gather.is_online(options, target):
+        raise Stop(f"a password goes to no host that the DNS names: say [{target.host}], or which host it is")
+    config = shared.make_config(options)
+    host = gather.first(target, facts, options)
+    place = gather.place(options, target, host)
     if place.implicit_tls and place.protocol is Protocol.LMTP:
         raise Stop("LMTP has no TLS from the first byte")
     try:
-        host, port = _where(place.path, place.addresses, place.host, place.port, place.family)
-        sent = send(
-            message,
-            host,
-            port,
-            config=shared.make_config(options),
-            policy=facts.policy(options.level),
-            name=target.host,
-            sender=options.sender,
-            recipients=options.to,
-            login=login,
-            timeout=place.timeout,
-            implicit_tls=place.implicit_tls,
-            lmtp=place.protocol is Protocol.LMTP,
-            local_hostname=options.helo,
+        sent = _sent(
+            place,
+            lambda where, port: send(
+                message,
+                where,
+                port,
+                config=config,
+                policy=host.facts.policy(options.level),
+                name=host.name,
+                sender=options.sender,
+                recipients=options.to,
+                login=login,
+                timeout=place.timeout,
+                implicit_tls=place.implicit_tls,
+                lmtp=place.protocol is Protocol.LMTP,
+                local_hostname=options.helo,
+            ),
         )
     except ConfigError:
         raise
@@ -100,20 +111,28 @@ def run(options: argparse.Namespace) -> int:
     return _told(Output(options.color), sent)
 
 
-def _where(
-    path: str | None,
-    addresses: tuple[tuple[str, int], ...],
-    host: str,
-    port: int,
-    family: socket.AddressFamily,
-) -> tuple[str, int]:
-    if path is not None:
-        return path, port
-    if addresses:
-        return addresses[0]
-    if family is not socket.AF_UNSPEC:
-        return str(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)[0][4][0]), port
-    return host, port
+def _sent(place: Place, send_to: Callable[[str, int], Sent]) -> Sent:
+    """Sends to the first address that takes a connection."""
+    places = _wheres(place)
+    for where in places[:-1]:
+        try:
+            return send_to(*where)
+        except OSError as error:
+            # A server that was reached has the last word.
+            if isinstance(error, (Error, smtplib.SMTPException)):
+                raise
+    return send_to(*places[-1])
+
+
+def _wheres(place: Place) -> Sequence[tuple[str, int]]:
+    if place.path is not None:
+        return [(place.path, place.port)]
+    if place.addresses:
+        return place.addresses
+    if place.family is not socket.AF_UNSPEC:
+        found = socket.getaddrinfo(place.host, place.port, place.family, socket.SOCK_STREAM)
+        return [(str(address[0]), int(address[1])) for *_, address in found]
+    return [(place.host, place.port)]
 
 
 def _login(options: argparse.Namespace) -> tuple[str, str] | None:
