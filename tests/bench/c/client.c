@@ -1,0 +1,72 @@
+/* Whole sessions as a client, one after the other or on threads, in this process or in a child for each. */
+#include "driver.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct options options;
+static bool segments;
+static atomic_long left;
+
+static bool session(bool counted)
+{
+    struct smtp smtp = {.fd = dial(options.port)};
+    bool good = smtp.fd >= 0 && smtp_open(&smtp) && smtp_send(&smtp, &options.message);
+
+    if (good && counted)
+        count_resumed(tls_resumed(smtp.tls));
+    if (smtp.tls)
+        tls_end(smtp.tls);
+    if (good && counted && segments)
+        count_segments(smtp.fd);
+    close(smtp.fd);
+    return good;
+}
+
+/* As a mail server that has a process for each delivery. */
+static bool in_child(void)
+{
+    const pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit((options.forking == FORK_PARENT || tls_setup(&options.tls)) && session(true) ? 0 : 1);
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void *work(void *unused)
+{
+    (void)unused;
+    while (left-- > 0)
+        if (options.forking == FORK_NOT ? !session(true) : !in_child())
+            exit(1);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t threads[64];
+    double begun;
+    long n;
+
+    options = options_read(argc, argv, false);
+    segments = getenv("SEGMENTS") != NULL;
+    if (options.forking != FORK_CHILD && !tls_setup(&options.tls))
+        return 1;
+    for (n = 0; n < options.warm; n++)
+        if (options.forking == FORK_NOT ? !session(false) : !in_child())
+            return 1;
+    begun = microseconds();
+    left = options.count;
+    for (n = 1; n < options.threads; n++)
+        pthread_create(&threads[n], NULL, work, NULL);
+    work(NULL);
+    for (n = 1; n < options.threads; n++)
+        pthread_join(threads[n], NULL);
+    report(microseconds() - begun, options.count);
+    return 0;
+}
