@@ -113,7 +113,8 @@ def groups(parser: argparse.ArgumentParser) -> list[Group]:
         ]
         if actions:
             own = group.title in ("positional arguments", "options", "optional arguments")
-            found.append(("" if own else str(group.title), tuple(options(actions, formatter))))
+            about = prose(group.description or "")
+            found.append(("" if own else str(group.title), (*about, *options(actions, formatter))))
     return found
 
 
@@ -132,7 +133,7 @@ def described(parser: argparse.ArgumentParser) -> list[str]:
                 shared.append(title)
                 continue
             lines += [".Pp", f"{heading(title)}:"] if title else []
-            lines += rows
+            lines += [".br", *rows] if title and not rows[0].startswith(".Bl") else rows
         if shared:
             lines += [
                 ".Pp",
@@ -142,7 +143,7 @@ def described(parser: argparse.ArgumentParser) -> list[str]:
     for (title, rows), names in users.items():
         if title and len(names) > 1:
             lines += [f'.Ss "{heading(title)}"', "Options of", *listed([f"Cm {one}" for one in names], ",")]
-            lines += rows
+            lines += rows if rows[0].startswith(".Bl") else [".Pp", *rows]
     return lines
 
 

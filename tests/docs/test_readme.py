@@ -20,6 +20,7 @@ ELSEWHERE = {
     "make examples": "what `make test` does first",
     "make install PREFIX=/usr/local": "tests/c/test_library.py, with another PREFIX",
     "pip install ./python": "what `make python` does",
+    "smtptls check example.com": "test_cli_page.py",
 }
 
 
