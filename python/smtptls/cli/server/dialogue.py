@@ -54,6 +54,8 @@ class Settings:
 class Dialogue:
     """One client, from the greeting to its end."""
 
+    exempt = EXEMPT
+
     def __init__(self, settings: Settings, connection: Connection, client: str) -> None:
         self.settings = settings
         self.connection = connection
@@ -91,7 +93,7 @@ class Dialogue:
             return False
         if self.settings.faults.weak and self.connection.is_tls:
             return self.say(WEAK)
-        if self.settings.require_tls and not self.connection.is_tls and verb not in EXEMPT:
+        if self.settings.require_tls and not self.connection.is_tls and verb not in self.exempt:
             return self.say(TLS_FIRST)
         if verb == ("LHLO" if self.settings.protocol is Protocol.LMTP else "EHLO"):
             return self.greet(verb, rest)
