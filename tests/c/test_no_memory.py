@@ -1,5 +1,5 @@
-"""The C library when memory runs out: each allocation of a whole session fails. Not under AddressSanitizer, which has an
-allocator of its own."""
+"""The C library when memory runs out: each allocation of a whole session fails. Not under AddressSanitizer,
+which has an allocator of its own."""
 
 import re
 
