@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use common::*;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -53,6 +53,15 @@ fn judging(criterion: &mut Criterion) {
             bencher.iter(|| config.judge(&policy, HOST, black_box(&chain)).unwrap());
         });
     }
+
+    // The others were met before: signatures that were found good are remembered.
+    group.bench_function("verify, met for the first time", |bencher| {
+        bencher.iter_batched(
+            || builder.freeze().unwrap(),
+            |config| config.judge(&Policy::new(Level::Verify), HOST, black_box(&chain)).unwrap(),
+            BatchSize::SmallInput,
+        );
+    });
 
     let certificates: Vec<_> = chain.iter().map(|one| CertificateDer::from(one.to_vec())).collect();
     let mut store = RootCertStore::empty();

@@ -22,6 +22,7 @@ use crate::resolver::Resolver;
 use crate::resumption::Sessions;
 use crate::revocation::RevocationLists;
 use crate::roots::Roots;
+use crate::signatures::{Remembering, remembering};
 use crate::ticket::Tickets;
 use crate::{Code, Error};
 
@@ -119,6 +120,7 @@ pub struct Config(Arc<Frozen>);
 
 struct Frozen {
     provider: Arc<CryptoProvider>,
+    algorithms: Vec<Remembering>,
     hostname: String,
     roots: Roots,
     revocation: RevocationLists,
@@ -206,6 +208,7 @@ impl ConfigBuilder {
         client_without_sni.enable_sni = false;
         Ok(Config(Arc::new(Frozen {
             provider: self.provider.clone(),
+            algorithms: remembering(self.provider.signature_verification_algorithms.all),
             hostname,
             roots: self.roots.clone(),
             revocation: self.revocation.clone(),
@@ -271,8 +274,9 @@ impl Config {
         }
     }
 
-    pub(crate) fn algorithms(&self) -> &'static [&'static dyn SignatureVerificationAlgorithm] {
-        self.0.provider.signature_verification_algorithms.all
+    /// With what the signatures of certificates are checked.
+    pub(crate) fn algorithms(&self) -> Vec<&dyn SignatureVerificationAlgorithm> {
+        self.0.algorithms.iter().map(|one| one as &dyn SignatureVerificationAlgorithm).collect()
     }
 
     pub(crate) fn client(&self, sni: bool) -> Arc<ClientConfig> {

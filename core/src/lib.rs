@@ -66,6 +66,7 @@ mod revocation;
 mod role;
 mod roots;
 mod session;
+mod signatures;
 mod signing;
 mod stream;
 mod sts;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use pki_types::{CertificateDer, UnixTime};
-use webpki::CertRevocationList;
 
 use crate::chain::{Facts, Trust, judge, judge_client};
 use crate::clock::now;
@@ -43,23 +42,19 @@ fn facts_at(
     chain: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Facts {
-    let lists = config.revocation_lists();
-    judge(chain, demand, policy, trust(config, &lists, Role::Server, now))
+    let (lists, algorithms) = (config.revocation_lists(), config.algorithms());
+    let trust =
+        Trust { anchors: config.anchors(), lists: &lists, algorithms: &algorithms, now, of: Role::Server };
+    judge(chain, demand, policy, trust)
 }
 
 /// What is known of a client's chain, as it is now.
 pub(crate) fn client_facts(config: &Config, policy: &Policy, chain: &[CertificateDer<'_>]) -> Facts {
-    let lists = config.revocation_lists();
-    judge_client(chain, policy, trust(config, &lists, Role::Client, now()))
-}
-
-fn trust<'a>(
-    config: &'a Config,
-    lists: &'a [&'a CertRevocationList<'static>],
-    of: Role,
-    now: UnixTime,
-) -> Trust<'a> {
-    Trust { anchors: config.anchors(), lists, algorithms: config.algorithms(), now, of }
+    let (lists, algorithms) = (config.revocation_lists(), config.algorithms());
+    let now = now();
+    let trust =
+        Trust { anchors: config.anchors(), lists: &lists, algorithms: &algorithms, now, of: Role::Client };
+    judge_client(chain, policy, trust)
 }
 
 impl Config {

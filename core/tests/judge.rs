@@ -237,6 +237,36 @@ fn at_another_time() {
     assert_eq!(judged(day(2004)), Err(Code::CertTime));
 }
 
+/// SEC-11: signatures that were found good are remembered, and nothing else is.
+#[test]
+fn a_chain_that_was_good_is_judged_anew() {
+    let inner = authority().child("Intermediate");
+    let leaf = inner.leaf(&[HOST]);
+    let (config, verify) = (trusting(), Policy::new(Level::Verify));
+    let code = |host, chain: &[&[u8]]| config.judge(&verify, host, chain).map_err(|error| error.code());
+    for _ in 0..2 {
+        assert_eq!(code(HOST, &[&leaf.der, &inner.der]), Ok(Auth::Pkix));
+    }
+    assert_eq!(code("other.example.test", &[&leaf.der, &inner.der]), Err(Code::CertName));
+    assert_eq!(code(HOST, &[&leaf.der]), Err(Code::CertUntrusted));
+    let later = config.judge_at(&verify, HOST, &[&leaf.der, &inner.der], 100_000_000_000);
+    assert_eq!(later.unwrap_err().code(), Code::CertTime);
+    // An octet less or more of the signature, of what is signed, and of who signed it.
+    for (which, from_end) in [(0, 1), (0, 200), (1, 1)] {
+        let mut chain = [leaf.der.clone(), inner.der.clone()];
+        let at = chain[which].len() - from_end;
+        chain[which][at] ^= 1;
+        assert!(code(HOST, &[&chain[0], &chain[1]]).is_err(), "{which} {from_end}");
+    }
+    let other = Authority::new("Other Root").child("Intermediate");
+    assert_eq!(code(HOST, &[&leaf.der, &other.der]), Err(Code::CertUntrusted));
+    // A list that comes later is for a configuration that is made later, and that one knows nothing.
+    let mut builder = Config::builder();
+    builder.add_roots_pem(Authority::new("Other Root").pem.as_bytes()).unwrap();
+    let error = builder.freeze().unwrap().judge(&verify, HOST, &[&leaf.der, &inner.der]).unwrap_err();
+    assert_eq!(error.code(), Code::CertUntrusted);
+}
+
 /// As Exim's tls_verify_hosts without tls_verify_cert_hostnames: the chain counts, and the name does not. Such a peer is
 /// not the destination's for all we know.
 #[test]
