@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +20,10 @@ from ca.ca import DAY, Issuer, issue, key_pem, new_key, pem, write_key
 from conftest import ROOT
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from smtptls import Tlsa
 
 sys.path.insert(0, str(ROOT / "python/tests/cli"))
+from commands import CLEAN  # type: ignore[import-not-found]
 from policy_host import Page, policy_host  # type: ignore[import-not-found]
 from served import serving  # type: ignore[import-not-found]
 from zone import Zone  # type: ignore[import-not-found]
@@ -94,25 +96,16 @@ def stage(folder: Path) -> Iterator[dict[str, str]]:
             "198.51.100.25:25": start(*other),
             "203.0.113.25:25": start("--name", "mx.example.org", "--no-starttls"),
         }
-        page = Page(POLICY.encode())
         places["192.0.2.80:443"], _ = running.enter_context(
-            policy_host(folder / "web.pem", folder / "web.key", page)
+            policy_host(folder / "web.pem", folder / "web.key", Page(POLICY.encode()))
         )
-        import smtptls
-
-        certificate = x509.load_pem_x509_certificate((folder / "mx.pem").read_bytes())
-        from cryptography.hazmat.primitives.serialization import Encoding
-
-        tlsa = smtptls.Tlsa.of(certificate.public_bytes(Encoding.DER))
+        tlsa = Tlsa.of(ssl.PEM_cert_to_DER_cert((folder / "mx.pem").read_text()))
         zone = running.enter_context(Zone(RECORDS.format(tlsa=tlsa), signed=["example.com."]))
-        (folder / "stage.json").write_text(
-            json.dumps({"names": ADDRESSES, "places": places, "dns": zone.port})
-        )
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
-        yield environment | {
-            "PATH": f"{folder}/bin:{os.environ['PATH']}",
+        known = {"names": ADDRESSES, "places": places, "dns": zone.port}
+        (folder / "stage.json").write_text(json.dumps(known))
+        yield CLEAN | {
+            "PATH": f"{folder}/bin:{CLEAN['PATH']}",
             "SSL_CERT_FILE": str(folder / "ca.pem"),
             "SMTPTLS_STAGE": str(folder / "stage.json"),
             "LC_ALL": "C.UTF-8",
-            "HOSTNAME": "client.example.net",
         }
