@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -49,6 +50,24 @@ def smtptls(*arguments: Any, stdin: bytes = b"", env: dict[str, str] | None = No
     return ran
 
 
+@contextlib.contextmanager
+def running(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A run of the command that is looked at on the way. It hears SIGINT."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    with subprocess.Popen(
+        command(*arguments),
+        # One heap for all threads: how much of each is in use is by chance.
+        env=CLEAN | {"MALLOC_ARENA_MAX": "1"},
+        # A shell starts what is in the background with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **pipes,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def one_line(ran: Ran) -> str:
     """The complaint of a run that failed: exactly one line on stderr, and nothing on stdout."""
     lines = ran.err.splitlines()
@@ -57,9 +76,7 @@ def one_line(ran: Ran) -> str:
 
 
 @contextlib.contextmanager
-def peer(
-    serve: Callable[[socket.socket], None], address: str = "127.0.0.1", port: int = 0
-) -> Iterator[int]:
+def peer(serve: Callable[[socket.socket], None], address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """A server on loopback that serves each connection so, one after the other; gives its port."""
     listener = socket.create_server((address, port))
     listener.settimeout(0.1)
