@@ -108,7 +108,7 @@ def add(commands: Any) -> None:
     trust.add_argument("--tls-max", choices=tuple(setup.VERSIONS), help="the newest version of TLS to use")
 
     faults = parser.add_argument_group(
-        "faults", r"TEXT is a line, or several with \r\n between; \xHH is an octet. CRLF is put behind it."
+        "faults", "TEXT is a line, or several with \\r\\n between; \\xHH is an octet. CRLF is put\nbehind it."
     )
     faults.add_argument("--greeting", type=reply, metavar="TEXT", help="in place of the 220")
     faults.add_argument("--ehlo-reply", type=reply, metavar="TEXT", help="to EHLO in plaintext")

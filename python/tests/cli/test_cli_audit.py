@@ -17,6 +17,7 @@ from served import serving
 from smtptls.cli.auditing.rows import ROWS
 from smtptls.cli.server.dialogue import Dialogue
 from smtptls.cli.server.faults import Faults
+from test_cli_talk import aiosmtpd
 
 try:
     import jsonschema
@@ -200,6 +201,14 @@ def test_what_others_do_and_is_no_defect(pki: Any) -> None:
     with defective.defective(pki, defective.NeedsNoHello) as port:
         found = audited(f"localhost:{port}")
     assert found["exit"] == 0 and rows(found, "skip") == {"tls-required", "hello-forgotten"}
+
+
+def test_aiosmtpd(pki: Any) -> None:
+    """It answers a second STARTTLS, inside TLS, with 220, and there is no TLS in TLS then."""
+    with aiosmtpd(openssl(pki)) as (port, _):
+        found = audited(f"localhost:{port}")
+    assert rows(found, "fail") == {"starttls-inside"} and not rows(found, "undecided"), found
+    assert rows(found, "skip") == {"tls-required", "enhanced-codes"}
 
 
 def test_a_recipient(pki: Any) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import CLEAN, DEADLINE, command
+from commands import CLEAN, DEADLINE, command, smtptls
 from served import Served, serving
 from smtptls.cli.server.listener import MOST
 
@@ -73,6 +73,17 @@ def test_in_plaintext_too(tmp_path: Path) -> None:
         client.sendmail(SENDER, [RECIPIENT], MESSAGE)
     (kept,) = store.iterdir()
     assert b"with ESMTP;" in kept.read_bytes()
+
+
+def test_send_and_an_ipv6_address(tmp_path: Path) -> None:
+    store = tmp_path / "mail"
+    with serving(tmp_path, "--store", store, "--host", "::1") as served:
+        assert served.ready["host"] == "::1"
+        target = f"[::1]:{served.port}"
+        ran = smtptls("send", "--ca", served.ca, "--from", SENDER, "--to", RECIPIENT, target)
+        assert ran.code == 0, ran
+    (kept,) = store.iterdir()
+    assert b" ([IPv6:::1])\r\n" in kept.read_bytes()
 
 
 def test_a_message_that_is_too_large(tmp_path: Path) -> None:

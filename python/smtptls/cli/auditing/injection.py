@@ -73,7 +73,9 @@ def _refused(talk: Talk) -> str | None:
         return "it begins no TLS"  # an alert
     try:
         talk.tls()
-    except (Ended, Failed) as error:
+    except Ended:  # whatever TCP calls it: that is a matter of time
+        return "it closes the connection"
+    except Failed as error:
         return str(error)
     talk.is_spoiled = False
     return None

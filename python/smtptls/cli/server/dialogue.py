@@ -268,7 +268,7 @@ class Dialogue:
         envelope = Envelope(
             self.sender or "",
             tuple(self.recipients),
-            f"{name} ([{self.client}])",
+            f"{name} ({self.literal()})",
             self.settings.name,
             keyword,
             info.received_clause if info else "",
@@ -278,6 +278,10 @@ class Dialogue:
         except OSError as error:
             complain(f"a message could not be stored: {error.strerror}")
             return "451 4.3.0 Cannot store the message"
+
+    def literal(self) -> str:
+        """The client's address, as RFC 5321 section 4.1.3 has it."""
+        return f"[IPv6:{self.client}]" if ":" in self.client else f"[{self.client}]"
 
     def too_large(self) -> str:
         return f"552 5.3.4 A message has at most {self.settings.largest} octets"
