@@ -8,6 +8,7 @@ second and at the end, so a power failure costs a second. A last line that was c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -30,6 +31,8 @@ FREE = {
 }  # fmt: skip
 # Options that have another name than what they are kept under.
 NAMES = {"form": "the form of the output", "family": "-4 or -6", "verbose": "-v"}
+# What reading a line raises that is none of ours; too many brackets are a RecursionError.
+_NONE = (TypeError, ValueError, KeyError, RecursionError)
 
 
 class State:
@@ -42,15 +45,11 @@ class State:
         self._is_broken = False
         self._synced = time.monotonic()
         try:
-            self._writer = open(path, "ab", buffering=0)  # noqa: SIM115
-            self._reader = open(path, "rb")  # noqa: SIM115
-            if not stat.S_ISREG(os.fstat(self._writer.fileno()).st_mode):
-                raise Stop(f"{self.shown} is no regular file, and cannot keep a state")
-            try:
-                fcntl.flock(self._writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Stop(f"{self.shown} is in use by another run") from error
-            self._load()
+            with contextlib.ExitStack() as stack:
+                self._writer = stack.enter_context(open(path, "ab", buffering=0))
+                self._reader = stack.enter_context(open(path, "rb"))
+                self._load()
+                self._files = stack.pop_all()
         except OSError as error:
             raise self._failed("use", error) from error
 
@@ -72,11 +71,17 @@ class State:
         self._write(result.document())
 
     def close(self) -> None:
-        with self._writer, self._reader:
+        with self._files:
             if not self._is_broken:
                 self._sync()
 
     def _load(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._writer.fileno()).st_mode):
+            raise Stop(f"{self.shown} is no regular file, and cannot keep a state")
+        try:
+            fcntl.flock(self._writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Stop(f"{self.shown} is in use by another run") from error
         good = 0
         for number, line in enumerate(iter(lambda: self._reader.readline(LONGEST), b""), 1):
             if not line.endswith(b"\n"):
@@ -87,7 +92,7 @@ class State:
             else:
                 try:
                     text = Result.of(json.loads(line)).target
-                except (TypeError, ValueError, KeyError) as error:
+                except _NONE as error:
                     raise Stop(
                         f"{self.shown}:{number}: not a result: take the line out, or begin another state file"
                     ) from error
@@ -109,7 +114,7 @@ class State:
             if found["schema"] != SCHEMA:
                 raise ValueError
             then: dict[str, Any] = dict(found["options"])
-        except (TypeError, ValueError, KeyError) as error:
+        except _NONE as error:
             raise self._foreign() from error
         now: dict[str, Any] = self._header["options"]  # type: ignore[assignment]
         others = [name for name in {**then, **now} if then.get(name) != now.get(name)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Self
 
 from .exits import Exit, worst
@@ -28,7 +28,8 @@ class Result:
     def of(cls, found: dict[str, Any]) -> Self:
         """From a document; raises TypeError, ValueError or KeyError."""
         result = cls(**found | {"exit": Exit(found["exit"])})
-        if not isinstance(result.target, str) or not isinstance(result.text, str):
+        kinds = (str, Exit, bool, str, int | None, float | int, str)
+        if not all(map(isinstance, astuple(result), kinds)):
             raise TypeError
         return result
 
