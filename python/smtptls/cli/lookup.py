@@ -117,7 +117,8 @@ class Dns:
         try:
             asked = name if isinstance(name, dns.name.Name) else _name(name)
         except dns.exception.DNSException as error:
-            return Answer(Dnssec.ERROR, failure=f"{_shown(name)} is no name for the DNS: {error}")
+            why = _shown(str(error))
+            return Answer(Dnssec.ERROR, failure=f"{_shown(name)} is no name for the DNS: {why}")
         if (left := by - time.monotonic()) <= 0:
             return Answer(Dnssec.ERROR, failure=f"no time left to look up {kind} of {_shown(asked)}")
         try:

@@ -28,7 +28,9 @@ class Parser(argparse.ArgumentParser):
     """argparse's, but a mistake is one line, and says where help is."""
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{escape(os.fsencode(message))} (see {self.prog} --help)")
+        # argparse has quoted most of it already.
+        shown = "".join(each if each.isprintable() else escape(os.fsencode(each)) for each in message)
+        complain(f"{shown} (see {self.prog} --help)")
         raise SystemExit(Exit.USAGE)
 
 

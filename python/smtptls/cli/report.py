@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._enums import Dnssec
 from .._errors import Error
 from .._native import escape
 from . import document, tlsa
@@ -171,7 +172,7 @@ def _dns(output: Output, facts: Facts) -> None:
 
 def table(output: Output, verdicts: dict[str, Verdict], level: str, told: Error | None = None) -> None:
     """The table: rows that say the same stand together. told: what the reader knows already."""
-    reason = None if told is None else told.message
+    reasons = set() if told is None else {told.message}
     groups: list[tuple[list[str], Verdict]] = []
     for name, verdict in verdicts.items():
         if groups and _same(groups[-1][1], verdict):
@@ -196,9 +197,9 @@ def table(output: Output, verdicts: dict[str, Verdict], level: str, told: Error 
         tail = "  ".join(part for part in details if part)
         output.line(f"  {mark} {label:<23} {output.word(verdict.word, 9)} {tail}".rstrip())
         if error is not None and verdict.why not in ("not-wanted", *UNKNOWN):
-            if error.message != reason:
+            if error.message not in reasons:
                 output.note(error.message, 29)
-            reason = error.message
+            reasons.add(error.message)
     if any(verdict.why == "no-roots" for _, verdict in groups):
         output.note("unknown: nobody is trusted: give the authorities by --ca", 5)
     if any(verdict.why == "facts-missing" for _, verdict in groups):
@@ -226,8 +227,16 @@ def _end(output: Output, host: Host) -> None:
         output.field("warning", WARNINGS[warning])
     for why in host.errors:
         if why in REMEDIES:
-            implicit = host.probe.place.implicit_tls and why == "response-injection"
-            output.field("remedy", PLAIN if implicit else REMEDIES[why])
+            output.field("remedy", _remedy(host, why))
+
+
+def _remedy(host: Host, why: str) -> str:
+    facts = host.facts
+    if why == "response-injection" and host.probe.place.implicit_tls:
+        return PLAIN
+    if why == "dnssec" and Dnssec.BOGUS not in (facts.mx_dnssec, facts.address_dnssec, facts.tlsa_dnssec):
+        return REMEDIES["dns"]  # nobody answered, which says nothing of signatures
+    return REMEDIES[why]
 
 
 def shown(text: str) -> str:

@@ -148,6 +148,19 @@ def test_a_reason_is_told_once() -> None:
     assert out.count("Connection refused") == 1
 
 
+def test_a_name_server_that_does_not_answer_is_no_bad_signature() -> None:
+    ran = smtptls("check", "--dns", "127.0.0.1:1", "--deadline", "2", "example.test")
+    assert ran.code == 3
+    said = " ".join(ran.out.split())
+    assert "remedy ask again later" in said and said.count("127.0.0.1 port 1 did not answer in time") == 1
+
+
+def test_what_is_quoted_is_quoted_once() -> None:
+    ran = smtptls("check", "--port", "a\\b", "localhost")
+    assert one_line(ran).startswith("argument --port: 'a\\\\b' is no port")
+    assert one_line(smtptls("check", "--\x1b[31m")).startswith("unrecognized arguments: --\\x1b[31m ")
+
+
 def test_a_word_is_not_broken(tmp_path: Path) -> None:
     path = tmp_path / "policy"
     path.write_text("version: STSv2\n")
