@@ -1007,8 +1007,10 @@ int smtptls_session_set_protocol(struct smtptls_session *session,
 // enum smtptls_timeout. Both are five minutes by default. They hold in every
 // mode: without waiting, a call that can go no further when the time is over
 // returns SMTPTLS_ERR_TIMEOUT. Limits that a socket has itself (SO_RCVTIMEO,
-// SO_SNDTIMEO) are not looked at: the library waits by poll(2). Sessions without
-// descriptors have no limits: the time is yours.
+// SO_SNDTIMEO) are not looked at: the library waits by poll(2). In
+// SMTPTLS_MODE_BLOCKING without a limit it need not, and a wait takes a system
+// call less: for a program with an alarm of its own. Sessions without descriptors
+// have no limits: the time is yours.
 int smtptls_session_set_timeout(struct smtptls_session *session,
                                 int timeout,
                                 uint32_t milliseconds);

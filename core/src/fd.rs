@@ -1,7 +1,9 @@
 //! The transport over descriptors: a socket, or a pair as inetd and filters have it.
 //!
 //! The descriptors stay the caller's: they are not closed, and their flags are as they were. So waiting is
-//! done by poll, and a call on a socket never blocks of its own (MSG_DONTWAIT), whatever O_NONBLOCK says.
+//! done by poll, and a call on a socket does not block of its own (MSG_DONTWAIT), whatever O_NONBLOCK says. But where
+//! there is no limit of time, and a signal need not end the wait, a socket that blocks is simply read: a system call
+//! less each time that the peer is waited for.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -55,6 +57,9 @@ struct End<'fd> {
     is_socket: bool,
     /// The last read took all that it had room for, so there may be more: it is asked first and waited for afterwards.
     may_have_more: bool,
+    /// It has O_NONBLOCK, or a limit of time of its own (SO_RCVTIMEO), which is not ours; found out by the first read
+    /// that should have blocked.
+    does_not_block: bool,
 }
 
 impl<'fd> Fd<'fd> {
@@ -65,7 +70,7 @@ impl<'fd> Fd<'fd> {
 
     /// One descriptor to read from, and one to write to.
     pub fn pair(read: BorrowedFd<'fd>, write: BorrowedFd<'fd>, mode: Mode) -> Fd<'fd> {
-        let end = |fd| End { fd, is_socket: true, may_have_more: false };
+        let end = |fd| End { fd, is_socket: true, may_have_more: false, does_not_block: false };
         Fd { read: end(read), write: end(write), mode }
     }
 
@@ -116,13 +121,15 @@ impl Transport for Fd<'_> {
             if until.is_over() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            let may_ask = mode == Mode::NonBlocking || end.may_have_more;
+            let blocks = mode == Mode::Blocking && until == Deadline::NEVER && !end.does_not_block;
+            let may_ask = mode == Mode::NonBlocking || end.may_have_more || blocks;
             if !(may_ask && end.is_socket) && !Fd::wait(mode, end, PollFlags::IN, until)? {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             end.may_have_more = false;
+            let flags = if blocks { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
             let result = match end.is_socket {
-                true => recv(end.fd, &mut *buffer, RecvFlags::DONTWAIT).map(|(_, count)| count),
+                true => recv(end.fd, &mut *buffer, flags).map(|(_, count)| count),
                 false => rustix::io::read(end.fd, &mut *buffer),
             };
             match result {
@@ -131,6 +138,7 @@ impl Transport for Fd<'_> {
                     return Ok(count.min(buffer.len()));
                 }
                 Err(Errno::NOTSOCK) if end.is_socket => end.is_socket = false,
+                Err(Errno::AGAIN) if blocks => end.does_not_block = true,
                 Err(Errno::AGAIN) if mode != Mode::NonBlocking => {}
                 Err(Errno::INTR) if mode != Mode::Interruptible => {}
                 Err(errno) => return Err(errno.into()),

@@ -246,8 +246,10 @@ pub unsafe extern "C" fn smtptls_session_set_protocol(
 /// enum smtptls_timeout. Both are five minutes by default. They hold in every
 /// mode: without waiting, a call that can go no further when the time is over
 /// returns SMTPTLS_ERR_TIMEOUT. Limits that a socket has itself (SO_RCVTIMEO,
-/// SO_SNDTIMEO) are not looked at: the library waits by poll(2). Sessions without
-/// descriptors have no limits: the time is yours.
+/// SO_SNDTIMEO) are not looked at: the library waits by poll(2). In
+/// SMTPTLS_MODE_BLOCKING without a limit it need not, and a wait takes a system
+/// call less: for a program with an alarm of its own. Sessions without descriptors
+/// have no limits: the time is yours.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_set_timeout(
     session: *mut smtptls_session,

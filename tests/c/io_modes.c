@@ -118,7 +118,7 @@ static void *late(void *argument)
     return NULL;
 }
 
-static void timeout_of_the_socket(void)
+static void timeout_of_the_socket(bool limited, int flags)
 {
     const struct timeval soon = {0, 20 * 1000};
     struct conversation client, server;
@@ -129,7 +129,11 @@ static void timeout_of_the_socket(void)
     socket_pair(fds);
     MUST(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon) == 0);
     MUST(setsockopt(fds[0], SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon) == 0);
+    MUST(fcntl(fds[0], F_SETFL, flags) == 0);
     connected(config, fds, SMTPTLS_MODE_BLOCKING, &client, &server);
+    /* Without a limit the library does not poll before it reads. */
+    if (!limited)
+        CHECK(smtptls_session_set_timeout(client.session, SMTPTLS_TIMEOUT_IO, 0) == SMTPTLS_OK);
     MUST(pthread_create(&thread, NULL, late, &server) == 0);
     CHECK(hear(&client, start) && strcmp(start, "250 ") == 0 && client.waits == 0);
     pthread_join(thread, NULL);
@@ -191,7 +195,10 @@ int main(int argc, char **argv)
         octet_by_octet(mode, false);
         the_peer_is_gone(mode);
     }
-    timeout_of_the_socket();
+    timeout_of_the_socket(true, 0);
+    timeout_of_the_socket(true, O_NONBLOCK);
+    timeout_of_the_socket(false, 0);
+    timeout_of_the_socket(false, O_NONBLOCK);
     smtptls_config_free(config);
     CHECK(open_descriptors() == before);
     return failed;
