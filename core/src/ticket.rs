@@ -1,8 +1,8 @@
 //! Session tickets (RFC 5077, RFC 8446 section 4.6.1): stateless, sealed with keys that the operator gives, so that
 //! all processes and hosts with the same keys resume each other's sessions.
 //!
-//! A ticket is the name of its key, a salt, and the session, sealed with AES-256-GCM under a key that HKDF makes of the
-//! operator's key, the salt and the service's name. So no nonce repeats, and a ticket of one service is nothing to
+//! A ticket is the name of its key, a salt, and the session, sealed with ChaCha20-Poly1305 under a key that HKDF makes of
+//! the operator's key, the salt and the service's name. So no nonce repeats, and a ticket of one service is nothing to
 //! another that has the same keys.
 
 use std::fmt;
@@ -45,9 +45,9 @@ impl fmt::Debug for Tickets {
     }
 }
 
-/// The suite whose cipher and hash seal tickets.
+/// The suite whose cipher and hash seal tickets: a key of 256 bits, and SHA-256, which processors have instructions for.
 fn sealing_suite(provider: &CryptoProvider) -> Option<&'static Tls13CipherSuite> {
-    let wanted = CipherSuite::TLS13_AES_256_GCM_SHA384;
+    let wanted = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
     provider.cipher_suites.iter().find(|suite| suite.suite() == wanted).and_then(|suite| suite.tls13())
 }
 
