@@ -196,7 +196,7 @@ def _csv(checked: Checked, options: argparse.Namespace, width: int) -> str:
     for host in found["hosts"]:
         row = {**found, **host, "verdict": host["verdicts"][host["level"]]}
         row["result"] = report.RESULTS[Exit(host["exit"])]
-        rows.append([_cell(_inside(row, path)) for path in COLUMNS.values()])
+        rows.append([cell(_inside(row, path)) for path in COLUMNS.values()])
     return _rows(rows)
 
 
@@ -212,7 +212,7 @@ def _inside(found: Any, path: str) -> Any:
     return found
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):

@@ -51,13 +51,15 @@ def smtptls(*arguments: Any, stdin: bytes = b"", env: dict[str, str] | None = No
 
 
 @contextlib.contextmanager
-def running(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    *arguments: Any, env: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """A run of the command that is looked at on the way. It hears SIGINT."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     with subprocess.Popen(
         command(*arguments),
         # One heap for all threads: how much of each is in use is by chance.
-        env=CLEAN | {"MALLOC_ARENA_MAX": "1"},
+        env=CLEAN | {"MALLOC_ARENA_MAX": "1"} | (env or {}),
         # A shell starts what is in the background with SIGINT ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **pipes,
