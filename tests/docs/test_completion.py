@@ -17,6 +17,8 @@ BASH = SHARE / "bash-completion/completions/smtptls"
 ZSH = SHARE / "zsh/site-functions"
 FISH = SHARE / "fish/vendor_completions.d/smtptls.fish"
 
+pytestmark = pytest.mark.timeout(60)
+
 # What stands on the line, and what may come in place of its last word: all of it, or these among others.
 CASES: list[tuple[str, set[str], bool]] = [
     ("smtptls ch", {"check"}, True),
@@ -26,13 +28,14 @@ CASES: list[tuple[str, set[str], bool]] = [
     ("smtptls check --warn", {"--warnings-as-errors"}, True),
     ("smtptls check --level dane", {"dane", "dane-only"}, True),
     ("smtptls check mx.example.com:25 --color al", {"always"}, True),
+    ("smtptls connect mx.example.com:25 --ins", {"--insecure"}, True),
     ("smtptls check --ca ./au", {"./authorities.pem"}, True),
     ("smtptls tlsa gen ./au", {"./authorities.pem"}, True),
     ("smtptls tlsa gen --us", {"--usage"}, True),
     ("smtptls tickets make --f", {"--force"}, True),
     ("smtptls connect --min-d", set(), True),  # that is of check
 ]
-# Where a shell can only be asked to write the rest of a word that has one possible end.
+# Those where a shell writes the rest of the word.
 SINGLE = [(line, next(iter(found))) for line, found, _ in CASES if len(found) == 1]
 
 
@@ -90,41 +93,48 @@ def test_fish(line: str, wanted: set[str], is_all: bool, folder: Path) -> None:
     compare(run([require_peer("fish", "fish"), "--no-config", "-c", script], folder), wanted, is_all)
 
 
-ZSHRC = """
-PROMPT= RPROMPT=
-unsetopt zle_bracketed_paste beep prompt_sp prompt_cr 2>/dev/null
-fpath=({folder} $fpath)
-autoload -Uz compinit && compinit -D -u
-show() {{ print -r -- "<<$BUFFER>>"; exit }}
-zle -N show
-bindkey -e
-bindkey '^I' complete-word
-bindkey '^X' show
-print READY
-"""
+# What each shell reads first; `smtptls` then shows what it was given.
+SETUP = {
+    "bash": """
+        PS1=
+        . {bash}
+        smtptls() {{ printf '<<%s>>\\n' "smtptls $*"; exit; }}
+        printf 'READY\\n'
+    """,
+    "zsh": """
+        PROMPT= RPROMPT=
+        fpath=({zsh} $fpath)
+        autoload -Uz compinit && compinit -D -u
+        bindkey -e
+        smtptls() {{ print -r -- "<<smtptls $*>>"; exit }}
+        print READY
+    """,
+}
 
 
+@pytest.mark.parametrize("shell", SETUP)
 @pytest.mark.parametrize(("line", "wanted"), SINGLE, ids=[line for line, _ in SINGLE])
-def test_zsh(line: str, wanted: str, folder: Path) -> None:
-    """On a terminal, with the key Tab: zsh completes nowhere else."""
-    (folder / ".zshrc").write_text(ZSHRC.format(folder=shlex.quote(str(ZSH))))
+def test_on_a_terminal(shell: str, line: str, wanted: str, folder: Path) -> None:
+    """With the keys Tab and Enter."""
+    setup = SETUP[shell].format(bash=shlex.quote(str(BASH)), zsh=shlex.quote(str(ZSH)))
+    (folder / ".zshrc").write_text(setup)
+    starts = {"bash": ["--noprofile", "--rcfile", str(folder / ".zshrc"), "-i"], "zsh": ["-d", "-i"]}
     environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "LC_ALL": "C.UTF-8", "ZDOTDIR": str(folder)}
     ours, theirs = pty.openpty()
-    shell = [require_peer("zsh", "zsh"), "-d", "-i"]
     with subprocess.Popen(
-        shell, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    ) as process:
+        [require_peer(shell, shell), *starts[shell]],
+        cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    ) as process:  # fmt: skip
         os.close(theirs)
         try:
-            came = read_until(ours, b"READY\r\n")
-            os.write(ours, f"{line}\t\x18".encode())
+            read_until(ours, b"READY\r\n")
+            os.write(ours, f"{line}\t\r".encode())
             came = read_until(ours, b">>")
         finally:
             process.kill()
             os.close(ours)
-    words = came.decode().rpartition("<<")[2].partition(">>")[0].split(" ")
-    assert words[: line.count(" ")] == line.split(" ")[:-1]
-    assert words[line.count(" ")] == wanted, came
+    words = came.decode().rpartition("<<")[2].partition(">>")[0].split()
+    assert words == [*line.split()[:-1], wanted], came
 
 
 def read_until(terminal: int, end: bytes) -> bytes:
