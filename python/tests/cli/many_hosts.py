@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from commands import DEADLINE, says
 
@@ -56,7 +56,7 @@ class Hosts:
 
 
 @contextlib.contextmanager
-def hosts(serves: dict[int, Serve | None]) -> Iterator[Hosts]:
+def hosts(serves: Mapping[int, Serve | None]) -> Iterator[Hosts]:
     """A server for each number that serves so, all on the same port; None: nobody listens there."""
     with contextlib.ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())

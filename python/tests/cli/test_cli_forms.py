@@ -131,7 +131,8 @@ def test_the_worst_of_several(fine: Serve) -> None:
         )
         code, text = nagios(*encrypt, good, busy, good)
         assert code == 3 and text.startswith(
-            f"SMTPTLS UNKNOWN - 3 targets, 0 critical, 1 unknown, 0 with warnings; {busy}: starttls-rejected: "
+            "SMTPTLS UNKNOWN - 3 targets, 0 critical, 1 unknown, 0 with warnings; "
+            f"{busy}: starttls-rejected: "
         )
         assert nagios("--ca", "none", good, bare) == (
             1,
