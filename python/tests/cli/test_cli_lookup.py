@@ -131,6 +131,9 @@ CASES = [
          "deliver", effective="dane", warnings=("mx-alias",)),
     Case("an alias, records of its own", ALIAS + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane", 0,
          "deliver", effective="dane", warnings=("mx-alias",)),
+    Case("an alias, records at both", ALIAS + f"_PORT._tcp.{NAME}. TLSA RECORD\n"
+         + f"_PORT._tcp.mx.{DOMAIN}. TLSA {WRONG}\n", "dane", 0, "deliver", effective="dane",
+         warnings=("mx-alias",)),
     Case("a secure alias of an insecure host", OUTSIDE + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane", 0,
          "deliver", effective="dane", warnings=("mx-alias",)),
     Case("the same, where the host's zone has records too",
@@ -178,6 +181,23 @@ def test_what_the_dns_says(pki: Any, case: Case) -> None:
     assert (
         ("tlsa", "dnssec-invalid") in [(one["policy_type"], one["result"]) for one in host["tlsrpt"]]
     ) == (case.why == "dnssec")
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_the_name_that_a_domain_is_an_alias_of(pki: Any, is_secure: bool) -> None:
+    """R7672-3.2.2-2: a certificate for where the CNAMEs of the domain lead is good under DANE-TA."""
+    authority = Tlsa.of(ssl.PEM_cert_to_DER_cert(pki.ca.read_text()), 2, 0, 0)
+    records = (
+        f"{DOMAIN}. CNAME other.{DOMAIN}.\nother.{DOMAIN}. MX 10 {NAME}.\n{NAME}. A 127.0.0.1\n"
+        f"_PORT._tcp.{NAME}. TLSA {authority}\n"
+    )
+    faults = {} if is_secure else {f"{DOMAIN}. MX": "insecure"}
+    with placed(pki, records, server(pki.other, pki.other_key), signed=ALL, faults=faults) as place:
+        found = place.document("--level", "dane")
+        verdict = found["hosts"][0]["verdicts"]["dane"]
+        assert found["exit"] == (0 if is_secure else 1)
+        assert verdict.get("auth") == ("dane-ta" if is_secure else None)
+        assert verdict.get("why") == (None if is_secure else "name-mismatch")
 
 
 def test_where_facts_come_from(pki: Any) -> None:

@@ -1,4 +1,4 @@
-"""A DNS server on loopback that answers as a validating resolver does: with AD or not, bogus, cut, not at all.
+"""A DNS server on loopback that answers as a validating resolver does: with AD or not, bogus, cut, silent.
 
 It stands on dnslib, which shares no code with the dnspython that is tested.
 """
@@ -44,7 +44,7 @@ class Zone:
         self.faults = dict(faults or {})
         self.validates = validates
         self.asked: list[str] = []
-        self._address, self._port = address, port
+        self.address, self._port = address, port
 
     def __enter__(self) -> Self:
         zone = self
@@ -66,10 +66,10 @@ class Zone:
 
         self._servers: list[Any] = []
         for _ in range(20):  # until a port is free for both
-            stream = _Tcp((self._address, self._port), Stream)
+            stream = _Tcp((self.address, self._port), Stream)
             self.port = stream.server_address[1]
             try:
-                self._servers = [stream, _Udp((self._address, self.port), Datagram)]
+                self._servers = [stream, _Udp((self.address, self.port), Datagram)]
                 break
             except OSError:
                 stream.server_close()
@@ -94,7 +94,7 @@ class Zone:
     @property
     def where(self) -> str:
         """As --dns takes it."""
-        return f"{self._address}:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def reply(self, packet: bytes, way: str) -> bytes | None:
         request = DNSRecord.parse(packet)
