@@ -83,7 +83,7 @@ def synopsis(parser: argparse.ArgumentParser) -> list[str]:
         parts += [f".{argument(action)}" for action in needed]
         for group in child._mutually_exclusive_groups:
             if group.required:
-                parts.append("." + " | ".join(map(argument, group._group_actions)))
+                parts.append(f".Po {' | '.join(map(argument, group._group_actions))} Pc")
         parts += [f".{argument(action)}" for action in child._get_positional_actions()]
         lines += [".Nm", *parts]
     return [*lines, ".Nm", ".Fl \\-help | \\-version"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, require_peer
 from smtptls.cli.exits import Exit
+from smtptls.cli.facts import AUTO, LEVELS
 from smtptls.cli.main import make_parser
 
 FOLDER = ROOT / "python/man"
@@ -80,6 +81,11 @@ def test_headings_are_unique() -> None:
 def test_every_exit_code_is_there() -> None:
     text = PAGE.read_text().partition(".Sh EXIT STATUS\n")[2].partition(".Sh ")[0]
     assert re.findall(r"^\.It (\d+)", text, re.MULTILINE) == [str(code.value) for code in Exit]
+
+
+def test_every_level_is_explained() -> None:
+    text = PAGE.read_text().partition("is what a sender demands")[2].partition("The commands:")[0]
+    assert re.findall(r"^\.It Li (\S+)", text, re.MULTILINE) == [*LEVELS, AUTO]
 
 
 def test_it_is_installed(tmp_path: Path) -> None:
