@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = Path(__file__).parent / "c"
 LIBRARY = ROOT / "build" / "lib"
+RUST = ROOT / "target" / "release" / "examples"
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
 SHARED = ("driver.c", "smtp.c", "plain.c")
 DRIVERS = ("client", "server", "idle")
 DEADLINE = 300.0  # seconds that any one run may take
+OURS, THEIRS = "smtptls", "openssl"
 # What each is linked with; the header of ours is that of this checkout.
-LINK: dict[str, list[str]] = {
-    "smtptls": [f"-I{ROOT / 'include'}", f"-L{LIBRARY}", "-lsmtptls", f"-Wl,-rpath,{LIBRARY}"],
-    "openssl": ["-lssl", "-lcrypto"],
+LINK: dict[str, list[str | Path]] = {
+    OURS: [f"-I{ROOT / 'include'}", f"-L{LIBRARY}", "-lsmtptls", f"-Wl,-rpath,{LIBRARY}"],
+    THEIRS: ["-lssl", "-lcrypto"],
     "gnutls": ["-lgnutls"],
     "none": [],
+    # rustls itself, and the engine without the C library.
+    "direct": [RUST / "libdirect.a", "-lm", "-ldl"],
+    "engine": [RUST / "libengine.a", "-lm", "-ldl"],
 }
 # Both ends on one core: else waking the other core costs more than the TLS, and differs from run to run.
 CORE = max(os.sched_getaffinity(0))
@@ -30,84 +37,106 @@ Words = Sequence[str | Path]
 
 
 def build(folder: Path, libraries: Sequence[str] = tuple(LINK)) -> None:
-    """`client-openssl` and so on, in the folder."""
+    """`client-openssl` and so on, in the folder. The C library must be there already: `make library`."""
+    if {"direct", "engine"} & {*libraries}:
+        cargo = ["cargo", "build", "--quiet", "--locked", "--release", "-p", "smtptls-bench", "--examples"]
+        subprocess.run(cargo, cwd=ROOT, check=True)
     for library in libraries:
+        own = SOURCES / f"tls_{library}.c"
         for driver in DRIVERS:
-            files = [SOURCES / name for name in (f"{driver}.c", *SHARED, f"tls_{library}.c")]
+            files = [SOURCES / f"{driver}.c", *(SOURCES / name for name in SHARED), *([own] * own.exists())]
             subprocess.run(
                 ["cc", *FLAGS, *files, "-o", folder / f"{driver}-{library}", *LINK[library]], check=True
             )
 
 
-@dataclass(frozen=True)
-class Run:
-    """What both ends have said of themselves: microseconds of CPU a session and so on."""
+@contextlib.contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """What is started in the block stays on one core; None is any."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before if core is None else {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
-    client: dict[str, float]
-    server: dict[str, float]
 
-    def __getitem__(self, role: str) -> dict[str, float]:
-        return self.client if role == "client" else self.server
+@contextlib.contextmanager
+def running(words: Words, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program with pipes, which is ended with the block; what it says on stderr goes into an error of the block."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            **options,
+        )
+        try:
+            yield process
+        except Exception as error:
+            said.seek(0)
+            raise RuntimeError(f"{Path(words[0]).name}: {said.read() or 'said nothing'}") from error
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    """What it prints next; a program that ends instead has failed."""
+    output: IO[str] | None = process.stdout
+    assert output is not None
+    if not (text := output.readline().strip()):
+        raise RuntimeError(f"it ended with {process.wait(DEADLINE)}")
+    return text
+
+
+def figures(text: str) -> dict[str, float]:
+    """What a driver prints: key=value words."""
+    return {key: float(value) for key, _, value in (word.partition("=") for word in text.split())}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A client, a server, and the flags of each."""
+    """A client and a server that meet, and the flags of each."""
 
-    client: str = "openssl"
-    server: str = "openssl"
+    client: str = THEIRS
+    server: str = THEIRS
     both: Words = ()
     client_flags: Words = ()
     server_flags: Words = ()
     sessions: int = 100
     warm: int = 20
-    pinned: bool = True
+    core: int | None = CORE
     environment: dict[str, str] = field(default_factory=dict)
     # A program to run a role under, such as valgrind, with its words.
     client_prefix: Words = ()
     server_prefix: Words = ()
 
-    def words(self, role: str, folder: Path, more: Words) -> list[str]:
-        library, flags = getattr(self, role), getattr(self, f"{role}_flags")
-        prefix = getattr(self, f"{role}_prefix")
-        pin = ["taskset", "-c", str(CORE)] if self.pinned else []
-        counts = ["-n", self.sessions, "-w", self.warm]
-        words = [*pin, *prefix, folder / f"{role}-{library}", *counts, *self.both, *flags, *more]
-        return [str(word) for word in words]
+    def words(self, folder: Path, role: str, *more: str | Path) -> list[str | Path]:
+        program = folder / f"{role}-{getattr(self, role)}"
+        counts = ["-n", str(self.sessions), "-w", str(self.warm)]
+        flags = [*self.both, *getattr(self, f"{role}_flags")]
+        return [*getattr(self, f"{role}_prefix"), program, *counts, *flags, *more]
 
-    def run(self, folder: Path, between: int | None = None) -> Run:
-        """Both ends, to their ends. `between` is the port of a proxy that leads to the server."""
+    def run(
+        self, folder: Path, between: contextlib.AbstractContextManager[Any] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """What each role says of itself at its end. `between` gives a way to another port than the server's."""
         environment = os.environ | self.environment
-        with (
-            tempfile.TemporaryFile("w+") as said,
-            subprocess.Popen(
-                self.words("server", folder, ()), stdout=subprocess.PIPE, stderr=said, text=True, env=environment
-            ) as server,
-        ):
-            assert server.stdout is not None
-            try:
-                port = server.stdout.readline().strip()
-                client = subprocess.run(
-                    self.words("client", folder, ("-p", port)),
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    timeout=DEADLINE,
-                    env=environment,
-                    check=False,
+        with pinned(self.core), running(self.words(folder, "server"), env=environment) as server:
+            port = line(server)
+            with contextlib.ExitStack() as stack:
+                if between is not None:
+                    port = stack.enter_context(between).lead(port)
+                client = stack.enter_context(
+                    running(self.words(folder, "client", "-p", port), env=environment)
                 )
-                if client.returncode != 0:
-                    said.seek(0)
-                    raise RuntimeError(f"{self}: {client.stderr}{said.read()}")
-                answer, _ = server.communicate(timeout=DEADLINE)
-            finally:
-                server.kill()
-            if server.returncode != 0:
-                said.seek(0)
-                raise RuntimeError(f"{self}: the server ended with {server.returncode}: {said.read()}")
-        return Run(figures(client.stdout), figures(answer))
-
-
-def figures(line: str) -> dict[str, float]:
-    """What a driver prints: key=value words."""
-    return {key: float(value) for key, _, value in (word.partition("=") for word in line.split())}
+                mine = figures(line(client))
+                if client.wait(DEADLINE) != 0:
+                    raise RuntimeError(f"the client ended with {client.returncode}")
+            theirs = figures(line(server))
+            if server.wait(DEADLINE) != 0:
+                raise RuntimeError(f"the server ended with {server.returncode}")
+        return {"client": mine, "server": theirs}

@@ -139,6 +139,6 @@ void report(double spent, long sessions)
 {
     const double all = connections > 0 ? (double)connections : 1;
 
-    printf("us=%.3f sessions=%ld resumed=%ld segments_in=%.2f segments_out=%.2f\n", spent / (double)sessions, sessions,
-           resumed, (double)segments_in / all, (double)segments_out / all);
+    printf("us=%.3f resumed=%ld segments_in=%.2f segments_out=%.2f process_us=%.0f\n", spent / (double)sessions, resumed,
+           (double)segments_in / all, (double)segments_out / all, microseconds());
 }

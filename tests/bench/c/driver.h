@@ -34,7 +34,8 @@ void count_segments(int fd);
 /* Whether the connection was resumed; for `report` too. */
 void count_resumed(bool resumed);
 
-/* A line of key=value words: the microseconds for each session, and what was counted. */
+/* A line of key=value words: the microseconds for each session, what was counted, and the microseconds since the process
+ * was started. */
 void report(double spent, long sessions);
 
 #endif
