@@ -73,6 +73,7 @@ class Checked:
     started: datetime.datetime
     exit: Exit
     warnings: tuple[tuple[str, str], ...] = ()  # of the target: each a stable word, and a text
+    elapsed: float = 0.0  # seconds, with the lookups
 
 
 def add(commands: Any) -> None:
@@ -210,7 +211,8 @@ def check(
     gate: Gate | None = None,
 ) -> Checked:
     started = datetime.datetime.now(datetime.UTC)
-    by = time.monotonic() + options.deadline
+    began = time.monotonic()
+    by = began + options.deadline
     known = gather.complete(target, hosts, facts, options, by)
     found = [
         _check_host(config, candidate, place, options, gate)
@@ -223,7 +225,8 @@ def check(
     exit_code = worst(host.exit for host in found)
     if known.warnings and options.warnings_as_errors:
         exit_code = worst((exit_code, Exit.WARNED))
-    return Checked(target, options.level, mx, found, started, exit_code, known.warnings)
+    elapsed = time.monotonic() - began
+    return Checked(target, options.level, mx, found, started, exit_code, known.warnings, elapsed)
 
 
 def _places(
@@ -263,7 +266,17 @@ def _check_host(
         found = probe(config, asking, name, place, gate)
     at = None if options.at is None else options.at.timestamp()
     verdicts = {
-        level: judge(config, facts, level, name, found.chain, found.error, found.is_temporary, at)
+        level: judge(
+            config,
+            facts,
+            level,
+            name,
+            found.chain,
+            found.error,
+            found.is_temporary,
+            at,
+            not place.implicit_tls,
+        )
         for level in facts.levels()
     }
     level = facts.chosen(options.level, name)

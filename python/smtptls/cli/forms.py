@@ -153,7 +153,7 @@ def result(checked: Checked, options: argparse.Namespace, width: int) -> Result:
         bool(checked.warnings) or any(host.warnings for host in checked.hosts),
         _brief(checked),
         min((left for end in ends if (left := days_left(end, options.at)) is not None), default=None),
-        sum(host.probe.elapsed for host in checked.hosts),
+        checked.elapsed,
         _FORMS[options.form](checked, options, width) if options.form in _FORMS else "",
     )
 

@@ -119,11 +119,13 @@ def judge(
     failure: Error | None = None,
     is_temporary: bool = False,
     at: float | None = None,
+    has_plaintext: bool = True,
 ) -> Verdict:
     """The verdict of a level on a host that showed this chain, or with which TLS failed at level may.
 
     is_temporary: the server itself says that it may be otherwise later.
     at: the time to judge for, in seconds since 1970, in place of the present.
+    has_plaintext: the port has, so that a sender that may can do without TLS.
     """
     is_absent = failure is not None and failure.code is Code.IO and failure.enhanced_status in ABSENCES
     if not is_absent and level in ("dane", "dane-only") and facts.doubt is not None:
@@ -141,11 +143,11 @@ def judge(
         # What is not known does not count where there is no host to go to.
         told = failure if failure is not None and is_absent and error.code is Code.ARGUMENT else error
         return _failed(level, None, told, told.action, False, chain)
-    if effective is Level.NONE and (failure is None or failure.action is not Action.NEXT_HOST):
+    if effective is Level.NONE and (failure is None or _is_of_tls(failure, has_plaintext)):
         return Verdict(level, "clear", effective)
     if failure is not None:
         action = failure.action
-        if effective > Level.MAY and action is not Action.FAIL:
+        if (effective > Level.MAY or not has_plaintext) and action is not Action.FAIL:
             # docs/errors.md: where the levels differ, all but none and may go to the next host.
             action = Action.NEXT_HOST
         return _failed(level, effective, failure, action, is_temporary, chain)
@@ -154,6 +156,11 @@ def judge(
     except Error as error:
         return _failed(level, effective, error, error.action, False, chain, at)
     return Verdict(level, "deliver", effective, auth)
+
+
+def _is_of_tls(failure: Error, has_plaintext: bool) -> bool:
+    """What fails from STARTTLS on, and so nothing to who wants no TLS. What fails before is in no report."""
+    return has_plaintext and (failure.tlsrpt is not None or failure.action is not Action.NEXT_HOST)
 
 
 def _failed(

@@ -382,6 +382,24 @@ def test_tls_from_the_first_byte(pki: Any) -> None:
         assert smtp["ehlo_after"] == ["PIPELINING"]
 
 
+def test_no_tls_from_the_first_byte() -> None:
+    """Such a port has no plaintext to go on in; and what fails from STARTTLS on is nothing to level none."""
+    refusal = b"\x15\x03\x03\x00\x02\x02\x28"  # the alert handshake_failure
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(refusal)
+
+    with peer(serve) as port:
+        ran = smtptls("check", "--json", "--ca", "none", f"submissions:localhost:{port}")
+        found = json.loads(ran.out)
+        assert ran.code == 1 and set(actions(found).values()) == {"defer", "unknown"}
+        assert verdict(found, "none")["why"] == "tls-alert:handshake-failure"
+    for behind in (b"250 injected\r\n", refusal):
+        with peer(says(HELLO, OFFER, b"220 Go ahead\r\n" + behind, None)) as port:
+            assert verdict(checked(port, "--ca", "none", "--level", "none"), "none")["action"] == "clear"
+
+
 def test_lmtp_over_a_unix_socket(pki: Any, tmp_path: Path) -> None:
     path = str(tmp_path / "lmtp")
     with socket.socket(socket.AF_UNIX) as listener:
