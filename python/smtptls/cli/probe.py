@@ -385,8 +385,10 @@ def _read(found: Probe, turns: list[tuple[str, str]]) -> None:
             found.greeting = last
         elif verb.startswith(("EHLO", "LHLO")):
             found.ehlo_before = keywords(reply)
-            offered = any(word.upper().split()[:1] == ["STARTTLS"] for word in found.ehlo_before)
-            found.starttls = "offered" if offered else "not-offered"
+            if any(word.upper().split()[:1] == ["STARTTLS"] for word in found.ehlo_before):
+                found.starttls = "offered"
+            elif re.match(r"\d{3}(?!-)", lines[-1]):  # else there is more of the reply
+                found.starttls = "not-offered"
         elif verb.startswith("STARTTLS"):
             found.starttls_reply = last
 

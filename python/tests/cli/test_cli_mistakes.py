@@ -155,6 +155,14 @@ def test_a_name_server_that_does_not_answer_is_no_bad_signature() -> None:
     assert "remedy ask again later" in said and said.count("127.0.0.1 port 1 did not answer in time") == 1
 
 
+def test_a_reply_without_an_end_says_nothing_of_starttls() -> None:
+    with peer(says(HELLO, b"250-mail.example.test\r\n" + b"250-X\r\n" * 200, None)) as port:
+        ran = smtptls("check", "--json", "--ca", "none", f"localhost:{port}")
+        assert ran.code == 1
+        assert json.loads(ran.out)["hosts"][0]["smtp"]["starttls"] == "unknown"
+        assert "STARTTLS" not in smtptls("check", "--ca", "none", f"localhost:{port}").out
+
+
 def test_what_is_quoted_is_quoted_once() -> None:
     ran = smtptls("check", "--port", "a\\b", "localhost")
     assert one_line(ran).startswith("argument --port: 'a\\\\b' is no port")
