@@ -19,6 +19,8 @@ from .gate import Gate
 GOODBYE = 2.0  # seconds that the server has at most to take its leave
 MOST = 65536  # octets of plaintext that are kept to be shown
 
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
+
 Address = tuple[socket.AddressFamily, Any]
 Result = TypeVar("Result")
 
@@ -157,6 +159,10 @@ class Wire:
     def pull(self) -> None:
         """Gives the session what comes next."""
         if not self._rest:
+            # A server that sends tickets and then its reply may hold the reply back until it hears that the
+            # tickets came (Nagle), and would hear that 40 ms later.
+            if QUICKACK is not None and self.sock.family is not socket.AF_UNIX:
+                self._moved(lambda: self.sock.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1))
             try:
                 self._rest = self._moved(lambda: self.sock.recv(16384))
             except Error as error:
