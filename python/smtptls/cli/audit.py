@@ -7,6 +7,7 @@ import datetime
 import textwrap
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from .._enums import Protocol
@@ -64,16 +65,15 @@ def run(options: argparse.Namespace) -> int:
     config = Config(hostname=options.helo, keypairs=own)
     audited = Audited(shared.make_place(options, target, target.host), config, options.to)
     started, began = datetime.datetime.now(datetime.UTC), time.monotonic()
-    findings = ask(audited)
-    exit_code = verdict(findings)
     output = Output(options.color)
     if options.json:
+        findings = list(ask(audited))
         elapsed = time.monotonic() - began
-        output.json(document(target, audited, findings, exit_code, started, elapsed))
+        output.json(document(target, audited, findings, verdict(findings), started, elapsed))
     else:
-        report(output, target, findings, exit_code, options.verbose)
+        findings = report(output, target, ask(audited), options.verbose)
     output.flush()
-    return exit_code
+    return verdict(findings)
 
 
 def verdict(findings: list[Finding]) -> Exit:
@@ -122,25 +122,32 @@ def document(
     }
 
 
-def report(
-    output: Output, target: Target, findings: list[Finding], exit_code: Exit, is_verbose: bool
-) -> None:
-    """For a person: a line or two for a row, and more of one that did not pass."""
+def report(output: Output, target: Target, asked: Iterator[Finding], is_verbose: bool) -> list[Finding]:
+    """For a person, who sees each row as soon as it is known; gives them all."""
     output.line(shown(target.text))
-    for finding in findings:
-        row, result = finding.row, finding.result
-        head = f"{row.name:<20} {row.requirements[0]:<13} "
-        came = textwrap.wrap(finding.came, max(20, output.width - len(head) - 12)) or [""]
-        output.line(f"  {output.word(WORDS[result], 9)} {head}{came[0]}")
-        for line in came[1:]:
-            output.line(" " * (12 + len(head)) + line)
-        if is_verbose or result in (Result.FAIL, Result.UNDECIDED):
-            source = f"{row.citation} ({', '.join(row.requirements)})"
-            for label, text in (("sent", row.sent), ("wanted", row.wanted), ("by", source)):
-                output.note(f"{label:<7}{text}", 12)
+    findings = []
+    for finding in asked:
+        findings.append(finding)
+        _tell(output, finding, is_verbose)
+        output.flush()
     counts = Counter(finding.result for finding in findings)
     summary = ", ".join(f"{counts[result]} {result.value}" for result in Result if counts[result])
-    output.line(f"{shown(target.text)}: {output.word(RESULTS[exit_code])} ({summary})")
+    output.line(f"{shown(target.text)}: {output.word(RESULTS[verdict(findings)])} ({summary})")
+    return findings
+
+
+def _tell(output: Output, finding: Finding, is_verbose: bool) -> None:
+    """A line or two, and more of a row that did not pass."""
+    row, result = finding.row, finding.result
+    head = f"{row.name:<20} {row.requirements[0]:<13} "
+    came = textwrap.wrap(finding.came, max(20, output.width - len(head) - 12)) or [""]
+    output.line(f"  {output.word(WORDS[result], 9)} {head}{came[0]}")
+    for line in came[1:]:
+        output.line(" " * (12 + len(head)) + line)
+    if is_verbose or result in (Result.FAIL, Result.UNDECIDED):
+        source = f"{row.citation} ({', '.join(row.requirements)})"
+        for label, text in (("sent", row.sent), ("wanted", row.wanted), ("by", source)):
+            output.note(f"{label:<7}{text}", 12)
 
 
 def recipient(text: str) -> str:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from commands import DEADLINE, NAME
@@ -54,7 +55,7 @@ class RefusingNoop(Dialogue):
 
 class TakesEveryHello(Dialogue):
     def simple(self) -> dict[str, Callable[[str], str]]:
-        return super().simple() | dict.fromkeys(("EHLO", "LHLO"), self.helo)
+        return super().simple() | dict.fromkeys(("EHLO", "HELO", "LHLO"), lambda _: "250 2.0.0 Hello")
 
 
 class KeepsTransaction(Dialogue):
@@ -91,22 +92,22 @@ class KeepsLines(Dialogue):
         if rest or self.connection.is_tls:
             return super().starttls(line, rest)
         self.connection.send(READY)
-        self.connection.buffer = self.kept(self.connection.buffer)
+        self.connection.buffer = self.held(self.connection.buffer)
         return self.secure()
 
-    def kept(self, octets: bytes) -> bytes:
+    def held(self, octets: bytes) -> bytes:
         return octets[: octets.rfind(b"\n") + 1]
 
 
 class KeepsHalfALine(KeepsLines):
-    def kept(self, octets: bytes) -> bytes:
+    def held(self, octets: bytes) -> bytes:
         return octets[octets.rfind(b"\n") + 1 :]
 
 
 class AnswersInPlaintext(KeepsLines):
     """It carries it out before TLS, and behind the 220."""
 
-    def kept(self, octets: bytes) -> bytes:
+    def held(self, octets: bytes) -> bytes:
         if octets.endswith(b"\n"):
             self.say("250 2.0.0 OK")
         return b""
@@ -190,11 +191,18 @@ def picky(pki: Any, *names: str | None) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def defective(pki: Any, host: Callable[..., Dialogue] = Dialogue, **settings: Any) -> Iterator[int]:
-    """Such a server in a thread; gives its port."""
+def defective(
+    pki: Any, host: Callable[..., Dialogue] = Dialogue, *, path: Path | None = None, **settings: Any
+) -> Iterator[int]:
+    """Such a server in a thread, on a port of its own or on a unix socket; gives its port."""
     config = settings.pop("config", None) or Config(hostname=NAME, keypairs=[(pki.leaf, pki.leaf_key)])
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
+    if path is None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    else:
+        listening, port = socket.socket(socket.AF_UNIX), 0
+        listening.bind(str(path))
+        listening.listen()
     server = Listener(listening, Settings(config, NAME, **settings), timeout=DEADLINE, host=host)
     worker = threading.Thread(target=server.run, args=(lambda: None,))
     worker.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from commands import CLEAN, DEADLINE, command, one_line, peer, says, smtptls
 from defective import openssl
 from served import serving
+from smtptls import Protocol
 from smtptls.cli.auditing.rows import ROWS
 from smtptls.cli.server.dialogue import Dialogue
 from smtptls.cli.server.faults import Faults
@@ -66,7 +68,8 @@ def test_the_schema(pki: Any) -> None:
         pytest.skip("jsonschema is not installed: no document was compared with the schema")
     with defective.defective(pki) as port:
         found = audited(f"localhost:{port}")
-    for wrong in ({"schema": "smtptls.audit/2"}, {"exit": 2}, {"rows": []}, {"counts": {}}):
+    wrongs: list[dict[str, Any]] = [{"schema": "smtptls.audit/2"}, {"exit": 2}, {"rows": []}, {"counts": {}}]
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             validate(found | wrong)
 
@@ -128,7 +131,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], str, set[str]]] = {
 def test_a_fault_fails_its_row_alone(name: str, tmp_path: Path) -> None:
     flags, result, wanted = FAULTS[name]
     with serving(tmp_path, *flags) as served:
-        found = audited(f"localhost:{served.port}", "--timeout", "1" if name == "stall" else "30")
+        found = audited(f"localhost:{served.port}", "--timeout", "5" if name == "stall" else "30")
     assert found["exit"] == {"fail": 1, "undecided": 3}[result]
     assert rows(found, result) == wanted, found
     others = rows(found, "fail") | rows(found, "undecided")
@@ -209,6 +212,37 @@ def test_aiosmtpd(pki: Any) -> None:
         found = audited(f"localhost:{port}")
     assert rows(found, "fail") == {"starttls-inside"} and not rows(found, "undecided"), found
     assert rows(found, "skip") == {"tls-required", "enhanced-codes"}
+
+
+def test_lmtp_over_a_unix_socket(pki: Any, tmp_path: Path) -> None:
+    """R2033-ours-1"""
+    path = tmp_path / "lmtp"
+    with defective.defective(pki, path=path, protocol=Protocol.LMTP):
+        found = audited(f"unix:{path}")
+    assert found["exit"] == 0 and (found["protocol"], found["port"]) == ("lmtp", None)
+    with defective.defective(pki, defective.TakesEveryHello, path=tmp_path / "two", protocol=Protocol.LMTP):
+        assert rows(audited(f"unix:{tmp_path / 'two'}"), "fail") == {"other-hello"}
+
+
+def test_rows_are_told_as_they_come(pki: Any) -> None:
+    asked = threading.Event()
+
+    class Waits(Dialogue):
+        def starttls(self, line: bytes, rest: str) -> bool:
+            if rest:
+                assert asked.wait(DEADLINE)
+            return super().starttls(line, rest)
+
+    with (
+        defective.defective(pki, Waits) as port,
+        subprocess.Popen(command("audit", f"localhost:{port}"), stdout=subprocess.PIPE, env=CLEAN) as ran,
+    ):
+        assert ran.stdout
+        assert ran.stdout.readline() == f"localhost:{port}\n".encode()
+        for name in NAMES[:3]:
+            assert ran.stdout.readline().split()[1] == name.encode()
+        asked.set()
+        assert ran.stdout.read().endswith(b": OK (19 pass, 1 skip)\n") and ran.wait(DEADLINE) == 0
 
 
 def test_a_recipient(pki: Any) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 
 from ..._native import escape
-from .talk import Audited, Ended, Failed
+from .talk import MOST_OCTETS, Audited, Ended, Failed
 
 UNKNOWN_NAME = "unknown.invalid"
 GARBAGE = b"EHLO smtptls.invalid\r\nNOOP\r\nNOOP\r\n"
@@ -37,15 +37,13 @@ def old_version(audited: Audited) -> str:
         try:
             while len(came) < 11:
                 came += talk.receive()
-                if came[0] == ALERT or came[0] != HANDSHAKE:
-                    break
+                if came[0] != HANDSHAKE:
+                    return _refusal(came)
         except Ended:
-            return "it closes the connection"
-        if came[0] == ALERT:
-            return f"alert {came[6]}" if len(came) > 6 else "an alert"
-        if came[0] == HANDSHAKE and came[5] == SERVER_HELLO:
-            raise Failed(f"it agrees to TLS 1.{came[10] - 1}")
-        raise Failed(f'it answers with "{escape(came)}"')
+            return _refusal(came)
+    if came[5] == SERVER_HELLO:
+        raise Failed(f"it agrees to TLS 1.{came[10] - 1}")
+    return _refusal(came)
 
 
 def garbage(audited: Audited) -> str:
@@ -55,16 +53,23 @@ def garbage(audited: Audited) -> str:
         talk.send(GARBAGE)
         came = b""
         try:
-            while len(came) < 4 or not came.endswith(b"\n"):
+            while len(came) < MOST_OCTETS and not came.endswith(b"\n"):
                 came += talk.receive()
                 if came[0] == ALERT:
-                    return "an alert"
+                    break
         except Ended:
-            if not came:
-                return "it closes the connection"
-        if re.match(rb"[23][0-9][0-9][ -]", came):
-            raise Failed(f'it answers in plaintext: "{escape(came)}"')
-        return f'it refuses: "{escape(came)}"'
+            pass
+    if re.match(rb"[23][0-9][0-9][ -]", came):
+        raise Failed(f'it answers in plaintext: "{escape(came)}"')
+    return _refusal(came)
+
+
+def _refusal(came: bytes) -> str:
+    if not came:
+        return "it closes the connection"
+    if came[0] == ALERT:
+        return f"alert {came[6]}" if len(came) > 6 else "an alert"
+    return f'it refuses: "{escape(came)}"'
 
 
 def client_hello_1_1() -> bytes:

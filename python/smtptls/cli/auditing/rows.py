@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import handshake, injection, inside, plaintext
@@ -145,15 +145,14 @@ ROWS = (
 BASIC = ("starttls-offered", "starttls")
 
 
-def ask(audited: Audited) -> list[Finding]:
+def ask(audited: Audited) -> Iterator[Finding]:
     """All rows, one connection at a time."""
-    findings: list[Finding] = []
     missing = ""  # why there is no TLS
     for row in ROWS:
-        findings.append(_ask(row, audited, missing))
-        if row.name in BASIC and not missing and findings[-1].result in (Result.FAIL, Result.UNDECIDED):
+        finding = _ask(row, audited, missing)
+        if row.name in BASIC and not missing and finding.result in (Result.FAIL, Result.UNDECIDED):
             missing = f"see {row.name}"
-    return findings
+        yield finding
 
 
 def _ask(row: Row, audited: Audited, missing: str) -> Finding:

@@ -51,8 +51,8 @@ def demand() -> None:
         import cryptography  # noqa: F401
     except ImportError as error:
         raise Stop(
-            "--cert auto makes certificates with the package cryptography, which is not installed: "
-            "pip install 'smtptls[cli]', or give a certificate by --cert PEM"
+            "certificates are made with the package cryptography, which is not installed: "
+            "pip install 'smtptls[cli]', or give one by --cert PEM"
         ) from error
 
 

@@ -54,7 +54,7 @@ class Settings:
 class Dialogue:
     """One client, from the greeting to its end."""
 
-    exempt = EXEMPT
+    exempt: tuple[str, ...] = EXEMPT
 
     def __init__(self, settings: Settings, connection: Connection, client: str) -> None:
         self.settings = settings

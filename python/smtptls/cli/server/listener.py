@@ -81,7 +81,7 @@ class Listener:
             # The client has gone, or there are too many open files; the next one may be luckier.
             time.sleep(0.05)
             return None
-        return sock, str(address[0])
+        return sock, str(address[0]) if address else "localhost"  # a unix socket's has none
 
     def _begin(self, sock: socket.socket, client: str) -> threading.Thread | None:
         with self.lock:
