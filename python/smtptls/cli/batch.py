@@ -109,10 +109,9 @@ class _Batch:
         except KeyboardInterrupt as interrupt:
             if self._state is None:
                 raise
+            done = f"{self._tally.done} of {self._tally.total} targets"
             raise Stop(
-                f"interrupted: {self._tally.done} of {self._tally.total} targets are done, and the same "
-                "command does the rest",
-                Exit.INTERRUPTED,
+                f"interrupted after {done}: the same command does the rest", Exit.INTERRUPTED
             ) from interrupt
         if self._options.form == "nagios":
             line, code = forms.nagios(self._tally, self._options.min_days)
@@ -171,7 +170,7 @@ class _Batch:
 
     def _put(self, number: int) -> None:
         result = self._held.pop(number, None) or self._read(self._recorded.pop(number))
-        if self._printer.is_terminal:
+        if self._printer.may_show:
             self._progress.hide()
         self._printer.print(result.text)
 

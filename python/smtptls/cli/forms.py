@@ -6,9 +6,11 @@ import argparse
 import csv
 import io
 import json
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from . import document, report
 from .exits import Exit, worst
@@ -96,7 +98,8 @@ class Printer:
         self._is_first = True
         self._heading = _rows([COLUMNS]) if options.form == "csv" else ""
         self._was_open = self._output.stream is not None
-        self.is_terminal = self._output.stream is not None and self._output.stream.isatty()
+        # Whether what is printed may come to stand on a terminal; a pipe may lead there.
+        self.may_show = self._output.stream is not None and not _is_file(self._output.stream)
         self.width = self._output.width
 
     @property
@@ -114,6 +117,13 @@ class Printer:
         if text:
             self._output.line((text if self._output.coloured else _COLOUR.sub("", text)).removesuffix("\n"))
             self._output.flush()
+
+
+def _is_file(stream: IO[str]) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return True  # kept in memory
 
 
 def nagios(tally: Tally, least_days: int) -> tuple[str, int]:

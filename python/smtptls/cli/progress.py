@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from .exits import Exit
 from .tally import Result, Tally
 
 EVERY = 0.1  # seconds between two drawings
+PAUSE = 0.02  # seconds in which what was printed comes to the terminal through a pipe
 LONGEST_BAR = 40  # columns
 WIDTH = 80  # where stderr is no terminal
 
@@ -21,7 +23,10 @@ WIDTH = 80  # where stderr is no terminal
 class Progress:
     """Nothing is shown."""
 
-    every: float | None = None  # seconds after which it wants to be shown again, though nothing has changed
+    @property
+    def every(self) -> float | None:
+        """Seconds after which it wants to be shown again, though nothing has changed."""
+        return None
 
     def show(self, tally: Tally) -> None:
         """Where the batch is."""
@@ -50,24 +55,29 @@ class Lines(Progress):
 class Bar(Progress):
     """[=====>   ] 412/1000  ok 380 fail 14 ?18  eta 1m50"""
 
-    every = 1.0
-
     def __init__(self, stream: IO[str], done: int) -> None:
         self._stream = stream
         self._before = done  # by another run
         self._began = time.monotonic()
-        self._drawn: float | None = None
+        self._next = 0.0  # when it may be drawn
+        self._is_drawn = False
+
+    @property
+    def every(self) -> float:
+        return 1.0 if self._is_drawn else PAUSE
 
     def show(self, tally: Tally) -> None:
         now = time.monotonic()
-        if self._drawn is None or now - self._drawn >= EVERY:
-            self._drawn = now
+        if now >= self._next:
+            self._next = now + EVERY
+            self._is_drawn = True
             _write(self._stream, f"\r{self._line(tally, now)}\x1b[K")
 
     def hide(self) -> None:
-        if self._drawn is not None:
-            self._drawn = None
+        if self._is_drawn:
+            self._is_drawn = False
             _write(self._stream, "\r\x1b[K")
+        self._next = time.monotonic() + PAUSE
 
     def _line(self, tally: Tally, now: float) -> str:
         counts = tally.exits
@@ -103,7 +113,7 @@ def progress(options: argparse.Namespace, tally: Tally) -> Progress:
 
 def brief_span(seconds: float) -> str:
     """1m50"""
-    minutes, seconds = divmod(round(seconds), 60)
+    minutes, seconds = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}h{minutes:02}"

@@ -216,8 +216,8 @@ def test_colour_and_a_state_file(fine: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text", "brief"),
     [
-        (0.04, "0.0 s", "0s"), (9.94, "9.9 s", "10s"), (59.4, "59 s", "59s"), (59.6, "1 m 00 s", "1m00"),
-        (192.2, "3 m 12 s", "3m12"), (3599.7, "1 h 00 m", "1h00"), (90_000, "25 h 00 m", "25h00"),
+        (0.04, "0.0 s", "1s"), (9.94, "9.9 s", "10s"), (59.4, "59 s", "1m00"), (59.6, "1 m 00 s", "1m00"),
+        (192.2, "3 m 12 s", "3m13"), (3599.7, "1 h 00 m", "1h00"), (90_000, "25 h 00 m", "25h00"),
     ],
 )  # fmt: skip
 def test_a_time(seconds: float, text: str, brief: str) -> None:

@@ -130,8 +130,7 @@ def test_interrupted_and_resumed(order: tuple[str, ...], pki: Any, tmp_path: Pat
         done = [one["target"] for one in first]
         assert 50 <= len(done) < count and len(set(done)) == len(done)
         assert said == (
-            f"smtptls: interrupted: {len(done)} of {count} targets are done, and the same command does the "
-            "rest\n"
+            f"smtptls: interrupted after {len(done)} of {count} targets: the same command does the rest\n"
         )
         kept = [json.loads(line) for line in state.read_text().splitlines()][1:]
         assert sorted(one["target"] for one in kept) == sorted(done)
