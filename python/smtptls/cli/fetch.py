@@ -46,7 +46,7 @@ def fetch(host: str, places: Sequence[tuple[str, int]], ca: Sequence[str] | None
     except TimeoutError as error:
         message = f"{shown} was not there within {max(limit, 0):.3g} s"
         raise Unfetched("sts-policy-fetch-error", message) from error
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:
         raise _explained(shown, error) from error
     try:
         return StsPolicy.parse(text)
@@ -117,7 +117,7 @@ async def _body(response: httpx.Response, shown: str) -> bytes:
     return text
 
 
-def _explained(shown: str, error: httpx.HTTPError) -> Unfetched:
+def _explained(shown: str, error: Exception) -> Unfetched:
     failure = _certificate(error)
     if failure is not None:
         why = str(failure).partition("certificate verify failed: ")[2] or str(failure)

@@ -208,8 +208,8 @@ class _Search:
 
     def _policy(self, facts: Facts, domain: str, number: str) -> Facts:
         fetch = module("fetch")
-        host = f"mta-sts.{domain}"
-        places = [where for name, at, where in self.options.resolve if (name, at) == (host.lower(), 443)]
+        host = module("lookup").ascii_name(f"mta-sts.{domain}")
+        places = [where for name, at, where in self.options.resolve if (name, at) == (host, 443)]
         if not places:
             found = self.dns.addresses(host, self.options.family, self.by)
             places = [(address, 443) for address in found.addresses]

@@ -139,7 +139,7 @@ class Dns:
         if answer.has_failed or not answer.exists:
             return Exchangers(answer)
         if not answer.records:
-            return Exchangers(answer, ((0, _text(_name(domain))),), is_implicit=True)
+            return Exchangers(answer, ((0, ascii_name(domain)),), is_implicit=True)
         found = sorted((int(one.preference), _text(one.exchange)) for one in answer.records)  # type: ignore[attr-defined]
         # RFC 7505 section 3: a null MX stands alone; beside others it is a mistake.
         hosts = [(preference, host) for preference, host in found if host]
@@ -161,7 +161,7 @@ class Dns:
 
     def tlsa(self, host: str, at: Addresses, port: int, by: float) -> Records:
         """RFC 7672 section 2.2.3: of the name where CNAMEs lead, if all is secure so far, or of its own."""
-        own = _text(_name(host))
+        own = ascii_name(host)
         names = [own] if not at.name or at.name == own else [at.name, own]
         if at.status is Dnssec.INSECURE:
             # Section 2.2.2: name servers of unsigned zones may break at TLSA. An alias may be secure yet.
@@ -255,6 +255,11 @@ def _resolver(server: tuple[str, int] | None) -> dns.resolver.Resolver:
     made.timeout = LIFETIME / 3
     made.cache = None
     return made
+
+
+def ascii_name(text: str) -> str:
+    """The name as the DNS has it: its A-labels, in lower case."""
+    return _text(_name(text))
 
 
 def _name(text: str) -> dns.name.Name:

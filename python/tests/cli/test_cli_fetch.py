@@ -252,6 +252,19 @@ def test_fetch_for_a_host(pki: Any) -> None:
         assert ran.code == 2 and "give a file" in one_line(ran)
 
 
+def test_a_domain_in_another_alphabet(pki: Any) -> None:
+    own = f"xn--bcher-kva.{DOMAIN}"
+    records = f"{own}. MX 10 {NAME}.\n_mta-sts.{own}. TXT {GOOD_RECORD}\nmta-sts.{own}. A 127.0.0.1"
+    with standing(pki, Setting(expanded=records)) as (arguments, asked, _):
+        arguments[1] = f"b\u00fccher.{DOMAIN}"
+        at = arguments.index("--resolve") + 1
+        arguments[at] = arguments[at].replace(HOST, f"mta-sts.{own}")
+        found = json.loads(smtptls(*arguments, "--json").out)
+        # A star stands for one label only.
+        assert found["sts"]["state"] == "sts-webpki-invalid" and not asked
+        assert f"https://mta-sts.{own}/" in found["sts"]["message"]
+
+
 def test_nobody_at_the_policy_host(pki: Any) -> None:
     with standing(pki, Setting()) as (arguments, _, _):
         closed = [

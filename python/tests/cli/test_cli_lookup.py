@@ -134,6 +134,9 @@ CASES = [
     Case("an alias, records at both", ALIAS + f"_PORT._tcp.{NAME}. TLSA RECORD\n"
          + f"_PORT._tcp.mx.{DOMAIN}. TLSA {WRONG}\n", "dane", 0, "deliver", effective="dane",
          warnings=("mx-alias",)),
+    Case("an alias, and no answer where it leads", ALIAS + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane", 3,
+         "defer", "dnssec", "4.7.5", faults=((f"_PORT._tcp.{NAME}. TLSA", "servfail"),),
+         warnings=("mx-alias", "tlsa-lookup")),
     Case("a secure alias of an insecure host", OUTSIDE + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane", 0,
          "deliver", effective="dane", warnings=("mx-alias",)),
     Case("the same, where the host's zone has records too",
@@ -300,6 +303,15 @@ def test_whose_word_is_believed(pki: Any, trust: str, validates: bool) -> None:
         # What is given by hand is believed.
         given = ("--dnssec", "secure", "--tlsa", record_of(pki.leaf))
         assert place.document("--dnssec-trust", trust, *given)["hosts"][0]["level"] == "dane"
+
+
+@pytest.mark.parametrize("trust", ["none", "ad-loopback"])
+def test_requiretls_wants_mx_records_that_are_believed(pki: Any, trust: str) -> None:
+    """R8689-2-3: the MX records have to be validated, or MTA-STS names the host."""
+    serve = server(pki.leaf, pki.leaf_key, inside=b"250-mail.example.test\r\n250 REQUIRETLS\r\n")
+    with placed(pki, DANE, serve, signed=ALL) as place:
+        host = place.document("--dnssec-trust", trust)["hosts"][0]
+        assert host["requiretls"]["usable"] == (trust == "ad-loopback"), host["requiretls"]
 
 
 def test_a_name_server_elsewhere_is_not_believed() -> None:
