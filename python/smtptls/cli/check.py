@@ -214,18 +214,21 @@ def check(
     began = time.monotonic()
     by = began + options.deadline
     known = gather.complete(target, hosts, facts, options, by)
-    found = [
-        _check_host(config, candidate, place, options, gate)
-        for candidate in known.hosts
-        for place in _places(target, candidate, options, by)
-    ]
+    found: list[Host] = []
+    waited = 0.0  # at the gate, which is no part of the time that a target has or takes
+    for candidate in known.hosts:
+        for place in _places(target, candidate, options, by):
+            place.by += waited
+            host = _check_host(config, candidate, place, options, gate)
+            waited += host.probe.waited
+            found.append(host)
     mx = [
         (one.preference, one.name) for one in known.hosts if target.is_domain and one.preference is not None
     ]
     exit_code = worst(host.exit for host in found)
     if known.warnings and options.warnings_as_errors:
         exit_code = worst((exit_code, Exit.WARNED))
-    elapsed = time.monotonic() - began
+    elapsed = time.monotonic() - began - waited
     return Checked(target, options.level, mx, found, started, exit_code, known.warnings, elapsed)
 
 

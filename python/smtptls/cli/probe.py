@@ -292,7 +292,8 @@ class Probe:
     reports: list[tuple[str, str]] = field(default_factory=list)
     requiretls: Error | None = None  # why a message with REQUIRETLS could not go
     transcript: list[str] = field(default_factory=list)
-    elapsed: float = 0.0
+    waited: float = 0.0  # seconds, at the gate
+    elapsed: float = 0.0  # without that
 
     @property
     def is_temporary(self) -> bool:
@@ -317,16 +318,15 @@ def probe(config: Config, policy: Policy, about: str, place: Place, gate: Gate |
     with contextlib.ExitStack() as stack:
         try:
             known = addresses(place)
-            waited = stack.enter_context(gate.session(shown_address(address) for _, address in known))
-            began += waited
-            place.by += waited
+            found.waited = stack.enter_context(gate.session(shown_address(address) for _, address in known))
+            place.by += found.waited
             sock, found.address = connect(place, known, gate)
         except Error as error:
             found.error = error
         else:
             with sock:
                 _talk(config, policy, about, sock, found)
-        found.elapsed = time.monotonic() - began
+        found.elapsed = time.monotonic() - began - found.waited
     return found
 
 

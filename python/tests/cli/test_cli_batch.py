@@ -19,6 +19,7 @@ import pytest
 from commands import CLEAN, DEADLINE, Ran, command, one_line, running, server, smtptls
 from many_hosts import Hosts, Serve, address, hosts
 from smtptls.cli import targets
+from smtptls.cli.gate import Gate
 from smtptls.cli.main import main
 
 pytest_plugins = ["command_fixtures"]
@@ -203,6 +204,27 @@ def test_so_many_at_once_with_a_host(limit: int, fine: Serve) -> None:
             together.most = 0
             ran = smtptls(*CHECK, "-q", "--per-host", limit, *resolved, *each)
             assert ran.code == 0 and together.most == limit
+
+
+def test_who_waits_has_all_the_time_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fine: Serve
+) -> None:
+    """Neither --deadline nor the time that is told goes by what other targets take."""
+    session = Gate.session
+
+    @contextlib.contextmanager
+    def late(self: Gate, addresses: Any) -> Iterator[float]:
+        with session(self, addresses) as waited:
+            began = time.monotonic()
+            time.sleep(2.0)
+            yield waited + time.monotonic() - began
+
+    monkeypatch.setattr(Gate, "session", late)
+    names = ("example.test", "--mx", f"{address(0)}:1", "--mx", f"{address(0)}:2")
+    with hosts({0: fine}) as there:
+        assert main([*CHECK, "--jsonl", "--port", str(there.port), "--deadline", "1.9", *names]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [host["exit"] for host in found["hosts"]] == [0, 0] and found["elapsed_ms"] < 1900
 
 
 def test_a_host_that_is_busy_is_passed_over(fine: Serve) -> None:
