@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer, SizedBuffer, WriteableBuffer
 
+LARGEST_REPLY = 65536  # octets, as in the engine
 GOODBYE = 2.0  # seconds that the server has at most to take its leave
 
 # How smtplib says that there is no timeout but socket.setdefaulttimeout's.
@@ -349,10 +350,8 @@ class SMTP(smtplib.SMTP):
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("please run connect() first")
         if self.file is None:
-            tls = isinstance(self.sock, SecuredSocket)
-            self.file = (
-                self.sock.makefile("rb") if tls else io.BufferedReader(_PlaintextFile(self.sock, self._limit))
-            )
+            self.file = io.BufferedReader(_Incoming(self.sock, self._limit))
+        self.file.raw.left = LARGEST_REPLY
         code, text = super().getreply()
         self._challenged = code == 334
         return code, text
@@ -531,24 +530,30 @@ class _Limit:
             sock.settimeout(self.shortened(sock.gettimeout()))
 
 
-class _PlaintextFile(io.RawIOBase):
-    """What a socket brings in plaintext. A peer that dribbles cannot stretch the deadline."""
+class _Incoming(io.RawIOBase):
+    """What a socket brings. A peer that dribbles cannot stretch the deadline, and no reply is without an end:
+    smtplib counts the octets of a line, and not the lines."""
 
-    def __init__(self, sock: socket.socket, limit: _Limit) -> None:
+    def __init__(self, sock: socket.socket | SecuredSocket, limit: _Limit) -> None:
         super().__init__()
         self._sock = sock
         self._limit = limit
+        self.left = LARGEST_REPLY
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if self._sock.gettimeout() != 0:
+        if self.left <= 0:
+            raise OSError(f"the reply is longer than {LARGEST_REPLY} octets")
+        if not isinstance(self._sock, SecuredSocket) and self._sock.gettimeout() != 0:
             self._limit.apply(self._sock)
         try:
-            return self._sock.recv_into(buffer)
+            count = self._sock.recv_into(buffer)
         except BlockingIOError:
             return None
+        self.left -= count
+        return count
 
 
 _system: list[Config] = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,43 @@ def test_a_reply_without_an_end_says_nothing_of_starttls() -> None:
         assert ran.code == 1
         assert json.loads(ran.out)["hosts"][0]["smtp"]["starttls"] == "unknown"
         assert "STARTTLS" not in smtptls("check", "--ca", "none", f"localhost:{port}").out
+
+
+def endless(connection: socket.socket) -> None:
+    connection.sendall(b"220-mail.example.test\r\n")
+    while True:
+        connection.sendall(b"220-and so on\r\n" * 1000)
+
+
+def dribbling(connection: socket.socket) -> None:
+    connection.sendall(b"220-")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", ["check", "connect", "send"])
+@pytest.mark.parametrize("serve", [endless, dribbling])
+def test_a_greeting_without_an_end(command: str, serve: Any) -> None:
+    """It costs neither memory nor more time than was allowed."""
+    envelope = ENVELOPE if command == "send" else ()
+    with peer(serve) as port:
+        ran = smtptls(
+            command, *envelope, "--ca", "none", "--level", "encrypt", "--timeout", "2", f"localhost:{port}"
+        )
+        assert ran.code in (1, 3)
+        said = ran.err if command != "check" else ran.out
+        assert (
+            "65536 octets" in said
+            if serve is endless
+            else "did not answer within 2 s" in said or "ran out" in said
+        )
+
+
+def test_a_reply_without_an_end_inside_tls(pki: Any) -> None:
+    with peer(server(pki.leaf, pki.leaf_key, inside=b"250-X\r\n" * 20000 + b"250 X\r\n")) as port:
+        ran = smtptls("send", *ENVELOPE, "--ca", pki.ca, f"localhost:{port}")
+        assert ran.code in (1, 3) and "65536 octets" in one_line(ran)
 
 
 def test_what_is_quoted_is_quoted_once() -> None:
