@@ -261,7 +261,7 @@ def _check_host(
         found = Probe(place, error=candidate.failure)
     else:
         sni = facts.sni
-        if sni is ... and facts.tlsa and facts.tlsa_base:
+        if sni is ... and facts.has_dane and facts.tlsa_base:
             sni = facts.tlsa_base  # as DANE wants it (RFC 7672 section 8.1)
         # Where nothing is enforced a session tells what would have failed, for a report.
         testing = facts.sts if facts.sts is not None and facts.sts.mode is StsMode.TESTING else None

@@ -169,7 +169,7 @@ def tlsrpt(host: Host) -> list[dict[str, Any]]:
     """What a sender would write into its report (RFC 8460): for each policy that it found."""
     facts, verdicts = host.facts, host.verdicts
     rows = []
-    if (facts.tlsa and facts.tlsa_dnssec is Dnssec.SECURE) or verdicts["dane"].why == "dnssec":
+    if facts.has_dane or verdicts["dane"].why == "dnssec":
         rows.append(("tlsa", "dane"))
     if facts.sts is not None:
         rows.append(("sts", "sts"))

@@ -109,6 +109,11 @@ class Facts:
     doubt: str | None = None  # why nothing that the DNS says can be believed, so DANE is not decidable
     sources: Mapping[str, str] = field(default_factory=dict)  # mx, address, tlsa: given, or the name server
 
+    @property
+    def has_dane(self) -> bool:
+        """There are TLSA records that can be believed."""
+        return bool(self.tlsa) and self.tlsa_dnssec is Dnssec.SECURE and self.doubt is None
+
     def levels(self) -> tuple[str, ...]:
         """Those that a table shows: fingerprint only where there are some to compare."""
         has_fingerprints = bool(self.fingerprints or self.key_fingerprints)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import CLEAN, NAME, Ran, command, one_line, peer, says, server, smtptls
+from commands import CLEAN, NAME, Ran, command, line, one_line, peer, says, server, smtptls
 from smtptls import Tlsa
 from smtptls.cli import gather, lookup
-from test_cli_check import BARE, HELLO, validate
+from test_cli_check import BARE, HELLO, OFFER, validate
 from zone import Zone
 
 pytest_plugins = ["command_fixtures"]
@@ -120,6 +120,8 @@ CASES = [
     # R7672-2.2.2-2
     Case("one family is enough", DANE, "dane", 0, "deliver", effective="dane",
          faults=((f"{NAME}. AAAA", "servfail"),)),
+    Case("one family is secure", DANE + f"{NAME}. AAAA ::1\n", "dane", 0, "deliver", effective="dane",
+         faults=((f"{NAME}. AAAA", "insecure"),)),
     # R7672-2.2.1-2, R7672-2.2.1-3
     Case("MX insecure, TLSA secure", DANE, "dane", 0, "deliver", effective="dane", only="defer",
          faults=((f"{DOMAIN}. MX", "insecure"),)),
@@ -219,6 +221,26 @@ def test_where_facts_come_from(pki: Any) -> None:
         text = place.run().out
         assert f"DNS          MX secure, addresses secure; asked {asked}" in text
         assert f"DANE         {NAME}: secure, 1 record" in text
+
+
+@pytest.mark.parametrize(("trust", "name"), [("ad-loopback", NAME), ("none", f"mx.{DOMAIN}")])
+def test_the_name_in_the_handshake(pki: Any, trust: str, name: str) -> None:
+    """R7672-8.1-1: the TLSA base domain, where DANE applies; else the MX host."""
+    seen: list[Any] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.leaf, pki.leaf_key)
+    context.sni_callback = lambda _, name, __: seen.append(name)
+
+    def serve(connection: socket.socket) -> None:
+        says(HELLO, OFFER, b"220 2.0.0 Go ahead\r\n")(connection)
+        with context.wrap_socket(connection, server_side=True) as tls:
+            while not line(tls).upper().startswith("QUIT"):
+                tls.sendall(b"250 2.0.0 Ok\r\n")
+            tls.sendall(b"221 2.0.0 Bye\r\n")
+
+    with placed(pki, ALIAS + f"_PORT._tcp.{NAME}. TLSA RECORD\n", serve, signed=ALL) as place:
+        assert place.run("--dnssec-trust", trust).code == 0
+    assert seen == [name]
 
 
 def test_what_is_given_is_not_asked(pki: Any) -> None:
