@@ -11,6 +11,7 @@ from bench.programs import OURS, THEIRS
 
 TITLES = {
     THEIRS: "OpenSSL",
+    "lean": "OpenSSL, lean",
     "gnutls": "GnuTLS",
     OURS: "smtptls",
     "engine": "from Rust",

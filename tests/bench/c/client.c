@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 static struct options options;
-static bool segments;
 static atomic_long left;
 
 static bool session(bool counted)
@@ -21,7 +20,7 @@ static bool session(bool counted)
         count_resumed(tls_resumed(smtp.tls));
     if (smtp.tls)
         tls_end(smtp.tls);
-    if (good && counted && segments)
+    if (good && counted && options.segments)
         count_segments(smtp.fd);
     close(smtp.fd);
     return good;
@@ -54,7 +53,6 @@ int main(int argc, char **argv)
     long n;
 
     options = options_read(argc, argv, false);
-    segments = getenv("SEGMENTS") != NULL;
     if (options.forking != FORK_CHILD && !tls_setup(&options.tls))
         return 1;
     for (n = 0; n < options.warm; n++)

@@ -16,7 +16,8 @@ static const char usage[] =
     "  -p PORT  -a CA  -c CHAIN  -k KEY  -h NAME  who\n"
     "  -n COUNT  -w WARM  -t THREADS  -f parent|child  how many sessions, and in which processes\n"
     "  -m SIZE  -s CHUNK  -g  -P  the message: octets, octets a write, gathered; pipelining\n"
-    "  -r  -v 12|13  -S  -l  resume; version; the same suite and group for all; lean\n";
+    "  -r  -v 12|13  -S  -l  -L  resume; version; the same suite and group for all; lean; limits of time\n"
+    "  -i  count segments\n";
 
 struct options options_read(int argc, char **argv, bool server)
 {
@@ -28,7 +29,7 @@ struct options options_read(int argc, char **argv, bool server)
     };
     int letter;
 
-    while ((letter = getopt(argc, argv, "p:a:c:k:h:n:w:t:f:m:s:gPrv:Sl")) != -1)
+    while ((letter = getopt(argc, argv, "p:a:c:k:h:n:w:t:f:m:s:gPrv:SlLi")) != -1)
         switch (letter) {
         case 'p': options.port = atoi(optarg); break;
         case 'a': options.tls.ca = optarg; break;
@@ -47,6 +48,8 @@ struct options options_read(int argc, char **argv, bool server)
         case 'v': options.tls.version = atoi(optarg); break;
         case 'S': options.tls.same = true; break;
         case 'l': options.tls.lean = true; break;
+        case 'L': options.tls.limits = true; break;
+        case 'i': options.segments = true; break;
         default: fprintf(stderr, "%s:\n%s", argv[0], usage); exit(2);
         }
     if (optind != argc || options.message.chunk == 0 || options.message.chunk > 65536) {

@@ -14,6 +14,7 @@ struct options {
     long warm;    /* sessions before the count: what a process does once is not a session's */
     long count;   /* sessions that count */
     long threads; /* that share them */
+    bool segments; /* look at what TCP says of each connection */
     int port;     /* a client's */
 };
 

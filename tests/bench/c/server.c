@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 static struct options options;
-static bool segments;
 static int listener;
 static atomic_long left;
 
@@ -23,7 +22,7 @@ static bool session(int fd, bool counted)
         count_resumed(tls_resumed(smtp.tls));
     if (smtp.tls)
         tls_end(smtp.tls);
-    if (good && counted && segments)
+    if (good && counted && options.segments)
         count_segments(fd);
     close(fd);
     return good;
@@ -64,7 +63,6 @@ int main(int argc, char **argv)
     long n;
 
     options = options_read(argc, argv, true);
-    segments = getenv("SEGMENTS") != NULL;
     if (options.forking != FORK_CHILD && !tls_setup(&options.tls))
         return 1;
     listener = listen_on_loopback();

@@ -13,6 +13,7 @@ struct tls_settings {
     bool resume;         /* a client: each session goes on with the one before */
     bool same;           /* X25519 and AES-128-GCM whatever the library prefers: the same sums for all */
     bool lean;           /* a library that can gives back the buffers of an idle session */
+    bool limits;         /* a library that has limits of time keeps to them; the others wait for ever */
     int version;         /* 12 or 13 */
     const char *ca;      /* a client's: a PEM file */
     const char *chain;   /* a server's, in PEM */

@@ -51,9 +51,11 @@ struct tls *tls_start(int fd)
     struct smtptls_session *session = settings.server ? smtptls_session_server(config, NULL)
                                                       : smtptls_session_client(config, NULL, settings.name);
 
-    /* No limits of time, as the others have none: each wait would take a poll. */
-    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_START, 0);
-    smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_IO, 0);
+    /* The others have no limits of time; with them each wait takes a poll. */
+    if (!settings.limits) {
+        smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_START, 0);
+        smtptls_session_set_timeout(session, SMTPTLS_TIMEOUT_IO, 0);
+    }
     if (smtptls_session_attach(session, fd, fd, SMTPTLS_MODE_BLOCKING) == SMTPTLS_OK &&
         smtptls_session_start(session, SMTPTLS_FROM_COMMAND, 0) == SMTPTLS_OK)
         return (struct tls *)session;

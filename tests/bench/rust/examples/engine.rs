@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 
-use smtptls::{Close, Config, Entry, Error, Fd, Level, Mode, Policy, Progress, Stream, TlsVersion};
+use smtptls::{Close, Config, Entry, Error, Fd, Level, Limit, Mode, Policy, Progress, Stream, TlsVersion};
 use smtptls_bench::{Settings, text};
 
 /// `struct tls`.
@@ -65,6 +65,9 @@ pub extern "C" fn tls_start(fd: c_int) -> *mut Session {
     // SAFETY: the driver keeps it open as long as the session lives.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let mut stream = Box::new(Stream::new(session, Fd::pair(fd, fd, Mode::Blocking)));
+    for limit in Limit::ALL {
+        stream.set_limit(*limit, None);
+    }
     match stream.start(Entry::Command, 0) {
         Ok(Progress::Done(())) => Box::into_raw(stream),
         other => {

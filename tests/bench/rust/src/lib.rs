@@ -15,6 +15,7 @@ pub struct Settings {
     pub resume: bool,
     pub same: bool,
     pub lean: bool,
+    pub limits: bool,
     pub version: c_int,
     pub ca: *const c_char,
     pub chain: *const c_char,
