@@ -140,8 +140,9 @@ def judge(
         policy = facts.policy(level)
         effective = policy.effective_level(host)
     except Error as error:
-        # What is not known does not count where there is no host to go to.
-        told = failure if failure is not None and is_absent and error.code is Code.ARGUMENT else error
+        # What is not known, or not there, does not count where there is no host to go to.
+        is_minor = error.code in (Code.ARGUMENT, Code.DANE_REQUIRED)
+        told = failure if failure is not None and is_absent and is_minor else error
         return _failed(level, None, told, told.action, False, chain)
     if effective is Level.NONE and (failure is None or _is_of_tls(failure, has_plaintext)):
         return Verdict(level, "clear", effective)
