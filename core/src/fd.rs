@@ -123,7 +123,8 @@ impl Transport for Fd<'_> {
             }
             let blocks = mode == Mode::Blocking && until == Deadline::NEVER && !end.does_not_block;
             let may_ask = mode == Mode::NonBlocking || end.may_have_more || blocks;
-            if !(may_ask && end.is_socket) && !Fd::wait(mode, end, PollFlags::IN, until)? {
+            let must_wait = !(may_ask && end.is_socket);
+            if must_wait && !Fd::wait(mode, end, PollFlags::IN, until)? {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             end.may_have_more = false;

@@ -136,10 +136,10 @@ fn phase(outcome: &Outcome) -> &'static str {
         "EHLO inside TLS",
         "before STARTTLS",
     ];
-    let found = phases.into_iter().filter(|words| {
+    let mut found = phases.into_iter().filter(|words| {
         error.message().ends_with(words) || error.message().contains(&format!("{words} was"))
     });
-    found.last().unwrap_or_else(|| panic!("{error}"))
+    found.next_back().unwrap_or_else(|| panic!("{error}"))
 }
 
 fn sweep(role: Role, newest: TlsVersion, phases: &[&str]) {
