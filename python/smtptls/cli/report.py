@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._enums import Dnssec
@@ -16,6 +17,7 @@ from .verdict import Verdict
 if TYPE_CHECKING:
     from .check import Checked, Host
 
+MOST_NAMES = 10  # of a certificate or a policy
 STARTTLS = {
     "offered": "offered",
     "not-offered": "not offered",
@@ -100,7 +102,7 @@ def _session(output: Output, host: Host) -> None:
     if not info.certificate_present:
         output.field("certificate", "none")
         return
-    names = ", ".join(name.removeprefix("DNS:") for name in info.peer_names)
+    names = _some([name.removeprefix("DNS:") for name in info.peer_names])
     end = info.peer_not_after
     output.field("certificate", names or f"no names; subject {info.peer_subject}")
     left = days_left(end, host.at)
@@ -149,7 +151,7 @@ def _facts(output: Output, host: Host) -> None:
         else:
             fits = "names" if facts.sts.matches(host.name) else "does not name"
             output.field(
-                "MTA-STS", f"{facts.sts.mode.label}; {fits} {shown(host.name)} ({', '.join(facts.sts.mx)})"
+                "MTA-STS", f"{facts.sts.mode.label}; {fits} {shown(host.name)} ({_some(facts.sts.mx)})"
             )
             if found is not None:
                 output.field("", f"id {found.id} from {found.source}")
@@ -228,6 +230,12 @@ def _end(output: Output, host: Host) -> None:
     for why in host.errors:
         if why in REMEDIES:
             output.field("remedy", _remedy(host, why))
+
+
+def _some(names: Sequence[str]) -> str:
+    """As many as a person reads; JSON has them all."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f", and {more} more" if more > 0 else "")
 
 
 def _remedy(host: Host, why: str) -> str:

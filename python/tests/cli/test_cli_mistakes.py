@@ -202,6 +202,17 @@ def test_a_reply_without_an_end_inside_tls(pki: Any) -> None:
         assert ran.code in (1, 3) and "65536 octets" in one_line(ran)
 
 
+def test_of_many_names_some_are_shown(ca: Any, pki: Any, tmp_path: Path) -> None:
+    key = ca.new_key()
+    names = tuple(ca.x509.DNSName(f"host{number}.example.test") for number in range(30))
+    (tmp_path / "many.pem").write_bytes(ca.key_pem(key) + ca.pem(ca.issue(key, "many", names=names)))
+    with peer(server(tmp_path / "many.pem")) as port:
+        said = " ".join(smtptls("check", "--ca", "none", f"localhost:{port}").out.split())
+        assert "host9.example.test, and 20 more" in said and "host10" not in said
+        ran = smtptls("check", "--json", "--ca", "none", f"localhost:{port}")
+        assert len(json.loads(ran.out)["hosts"][0]["certificate"]["names"]) == 30
+
+
 def test_what_is_quoted_is_quoted_once() -> None:
     ran = smtptls("check", "--port", "a\\b", "localhost")
     assert one_line(ran).startswith("argument --port: 'a\\\\b' is no port")
