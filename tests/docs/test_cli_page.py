@@ -1,6 +1,6 @@
-"""Every command of docs/cli.md, run among the hosts of stage.py; what it prints is what the page shows.
+"""Every command of docs/cli.md and docs/cli-recipes.md, run among the hosts of stage.py.
 
-SMTPTLS_UPDATE=1 writes what is printed now into the page (with -n 0).
+What is printed is what the page shows. SMTPTLS_UPDATE=1 writes it into the pages (with -n 0).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from stage import stage
 PATH = ROOT / "docs/cli.md"
 PAGE = PATH.read_text()
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [found[1] for found in BLOCK.finditer(PAGE)]
+PAGES = (PATH, ROOT / "docs/cli-recipes.md")
+BLOCKS = [(page, number) for page in PAGES for number, _ in enumerate(BLOCK.finditer(page.read_text()))]
 PORT = "2525"  # of the page's own server
 MARK = "\x1e"
 # What is another one in each run.
@@ -85,17 +86,17 @@ def masked(text: str) -> str:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_a_block(number: int, hosts: tuple[Path, dict[str, str]]) -> None:
-    block = BLOCKS[number]
+@pytest.mark.parametrize(("page", "number"), BLOCKS, ids=[f"{page.stem}-{number}" for page, number in BLOCKS])
+def test_a_block(page: Path, number: int, hosts: tuple[Path, dict[str, str]]) -> None:
+    block = list(BLOCK.finditer(page.read_text()))[number][1]
     if "curl" in block:
         require_peer("curl", "curl")
     shown = run(block, *hosts)
     assert "Traceback" not in shown and "bug in smtptls" not in shown, shown
     assert max(map(len, shown.splitlines())) < 200
     if os.environ.get("SMTPTLS_UPDATE") == "1" and masked(shown) != masked(block):
-        found = list(BLOCK.finditer(page := PATH.read_text()))[number]
-        PATH.write_text(f"{page[: found.start(1)]}{shown}{page[found.end(1) :]}")
+        found = list(BLOCK.finditer(text := page.read_text()))[number]
+        page.write_text(f"{text[: found.start(1)]}{shown}{text[found.end(1) :]}")
         block = shown
     assert masked(shown) == masked(block)
 
@@ -111,8 +112,9 @@ def test_the_exit_codes_are_the_command_s() -> None:
 
 
 def test_it_leads_somewhere() -> None:
-    for name in re.findall(r"\]\(([^):]+)\)", PAGE):
-        assert (PATH.parent / name).exists(), name
+    for page in PAGES:
+        for name in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+            assert (page.parent / name).exists(), name
 
 
 def test_the_picture_is_what_a_terminal_shows(tmp_path: Path) -> None:
