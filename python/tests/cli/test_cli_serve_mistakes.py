@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from commands import CLEAN, command, one_line, smtptls
+from smtptls.cli.server.text import octets
 
 pytest_plugins = ["command_fixtures"]
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
@@ -64,6 +65,22 @@ def test_a_mistake_is_one_line_and_code_2(arguments: tuple[str, ...]) -> None:
     ran = smtptls("serve", *arguments)
     assert ran.code == 2
     assert "bug" not in one_line(ran)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("220 a", b"220 a\r\n"),
+        (r"220 a\r\n", b"220 a\r\n"),
+        (r"220-a\r\n220 b", b"220-a\r\n220 b\r\n"),
+        (r"250 AU\c", b"250 AU"),
+        (r"250 AU\\c", b"250 AU\\c\r\n"),
+        (r"\x00\xff\t\n\c", b"\x00\xff\t\n"),
+        ("\u00e9", "\u00e9\r\n".encode()),
+    ],
+)
+def test_text_stands_for_octets(text: str, wanted: bytes) -> None:
+    assert octets(text) == wanted
 
 
 @pytest.mark.parametrize("name", ["empty", "garbage", "leaf_key", "weak"])

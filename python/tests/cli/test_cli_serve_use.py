@@ -123,6 +123,29 @@ def test_a_message_that_is_too_large(tmp_path: Path) -> None:
     assert len(list(store.iterdir())) == 2
 
 
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """SEC-8: a line without an end, and a message without one."""
+
+    def peak() -> int:
+        status = Path(f"/proc/{served.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+    piece, much = b"x" * (1 << 20), 48
+    with serving(tmp_path, "--max-size", "1000") as served, talking(served) as (sock, lines):
+        before = peak()
+        for _ in range(much):
+            sock.sendall(piece)
+        sock.sendall(b"\r\nEHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n")
+        assert lines.readline().startswith(b"500 ")
+        while not lines.readline().startswith(b"354 "):
+            pass
+        for _ in range(much):
+            sock.sendall(piece)
+        sock.sendall(b"\r\n.\r\n")
+        assert lines.readline().startswith(b"552 ")
+        assert peak() - before < much << 19
+
+
 def test_what_is_no_mail(tmp_path: Path) -> None:
     """Bare line ends, lines without an end, commands out of order: a clear answer each, and it goes on."""
     with serving(tmp_path) as served, talking(served) as (sock, lines):
@@ -195,11 +218,12 @@ def test_once(tmp_path: Path) -> None:
 def test_a_signal_ends_it(number: int, flags: tuple[str, ...], tmp_path: Path) -> None:
     """Also while clients are there, in plaintext and in TLS."""
     with contextlib.ExitStack() as stack:
-        with serving(tmp_path, *flags, stop=number) as served:
+        with serving(tmp_path, "-v", *flags, stop=number) as served:
             client = stack.enter_context(smtplib.SMTP("localhost", served.port, timeout=DEADLINE))
             client.starttls(context=trusting(served))
             if not flags:
                 _, lines = stack.enter_context(talking(served))
+        assert "[1] end" in served.lines and ("[2] end" in served.lines) is not bool(flags)
         if not flags:
             assert lines.readline() == b""
         with pytest.raises((smtplib.SMTPServerDisconnected, OSError)):
