@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from .gate import Cancelled
 
 AHEAD = 1024  # targets that are looked at for one whose host is free
+NAME = "smtptls-check"  # of a thread
 
 Found = TypeVar("Found")
 
@@ -38,7 +39,7 @@ class Pool(Generic[Found]):
         self._busy: Counter[str] = Counter()
         self._is_stopped = False
         # Whoever is in a call that cannot be ended (a name service) does not hold up the end of the process.
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(size)]
+        self._threads = [threading.Thread(target=self._run, name=NAME, daemon=True) for _ in range(size)]
 
     def start(self) -> None:
         for thread in self._threads:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import fcntl
 import json
 import signal
@@ -18,9 +20,12 @@ import many_hosts
 import pytest
 from commands import CLEAN, DEADLINE, Ran, command, one_line, running, server, smtptls
 from many_hosts import Hosts, Serve, address, hosts
-from smtptls.cli import targets
+from smtptls.cli import batch, pool, targets
+from smtptls.cli.exits import Exit, Stop
 from smtptls.cli.gate import Gate
 from smtptls.cli.main import main
+from smtptls.cli.state import State
+from smtptls.cli.tally import Result
 
 pytest_plugins = ["command_fixtures"]
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
@@ -243,6 +248,33 @@ def test_a_host_that_is_busy_is_passed_over(fine: Serve) -> None:
         assert ran.code == 0
 
 
+def test_a_target_that_takes_long_holds_up_the_others_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fine: Serve
+) -> None:
+    """What waits for it, to be printed behind it, does not fill the memory."""
+    monkeypatch.setattr(batch, "HELD", 4)
+    until = threading.Event()
+
+    def first(connection: socket.socket) -> None:
+        assert until.wait(DEADLINE)
+        fine(connection)
+
+    with hosts({number: fine if number else first for number in range(10)}) as there:
+        arguments = [*CHECK, "--jsonl", "-j", "3", *map(there.target, range(10))]
+        codes: list[int] = []
+        worker = threading.Thread(target=lambda: codes.append(main(arguments)))
+        worker.start()
+        by = time.monotonic() + DEADLINE
+        while len(there.sessions) < 4 and time.monotonic() < by:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert set(there.sessions) == set(map(address, range(4)))
+        until.set()
+        worker.join(DEADLINE)
+    found = [json.loads(line)["target"] for line in capsys.readouterr().out.splitlines()]
+    assert codes == [0] and found == [there.target(number) for number in range(10)]
+
+
 def test_a_rate(fine: Serve) -> None:
     with hosts({number: fine for number in range(6)}) as there:
         assert smtptls(*CHECK, "-q", "--rate", "5/s", "-f", "-", stdin=listed(there, *range(6))).code == 0
@@ -314,6 +346,7 @@ def test_a_line_that_was_cut_short(fine: Serve, state: Path) -> None:
             assert len(lines(resumed(there, state, 0, 1))) == 2
             assert there.sessions.total() == 1
             assert len(state.read_bytes().splitlines()) == 3 and state.read_bytes().endswith(b"\n")
+            assert len(lines(resumed(there, state, 0, 1))) == 2 and there.sessions.total() == 1
         # Of a run that was killed as it began.
         head = whole.splitlines()[0]
         for start in (b"", head[:20], head):
@@ -397,6 +430,31 @@ def test_the_disk_is_full(fine: Serve, state: Path) -> None:
         assert ran.code == 1 and len(lines(ran)) == 4
 
 
+def test_nothing_follows_a_line_that_could_not_be_written(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = argparse.Namespace(level="may")
+    kept = State(str(state), options)
+    before = state.read_bytes()
+    result = Result("a.example.test:25", Exit.OK, False, "", None, 0.0, "")
+
+    class Full:
+        def write(self, line: bytes) -> int:
+            state.write_bytes(before + line[:9])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept, "_writer", Full())
+        with pytest.raises(Stop, match="No space left"):
+            kept.add(result)
+    kept.add(result)
+    kept.close()
+    assert state.read_bytes() == before + b'{"target"'
+    again = State(str(state), options)
+    assert again.recorded(["a.example.test:25"]) == {} and state.read_bytes() == before
+    again.close()
+
+
 def test_killed(fine: Serve, state: Path) -> None:
     until = threading.Event()
     with hosts({0: fine, 1: many_hosts.silent(until), 2: many_hosts.bare}) as there:
@@ -429,6 +487,25 @@ def test_interrupted_while_all_wait() -> None:
         assert process.returncode == 130 and err == b"smtptls: interrupted\n"
         assert out.startswith(b"0 of 8 targets: 0 ok, 0 fail, 0 undecided in ")
         until.set()
+
+
+def test_an_interrupt_cuts_nothing_in_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fine: Serve, state: Path
+) -> None:
+    """What is kept is printed, wherever the signal comes."""
+    add = State.add
+
+    def interrupted(self: State, result: Result) -> None:
+        add(self, result)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(State, "add", interrupted)
+    with hosts({0: fine, 1: fine}) as there:
+        arguments = [*CHECK, "-j", "1", "--jsonl", "--resume", str(state), there.target(0), there.target(1)]
+        assert main(arguments) == 130
+    printed = [json.loads(line)["target"] for line in capsys.readouterr().out.splitlines()]
+    kept = [json.loads(line)["target"] for line in state.read_text().splitlines()[1:]]
+    assert printed == kept and there.target(0) in kept
 
 
 def test_interrupted_while_connecting() -> None:
@@ -480,10 +557,13 @@ def test_a_bug_ends_the_batch_and_not_what_was_found(
         return probe(config, policy, about, *rest)
 
     monkeypatch.setattr(check, "probe", fail)
-    with hosts({0: fine, 2: fine}) as there:
-        code = main([*CHECK, "-j", "1", "--jsonl", *map(there.target, range(3))])
+    until = threading.Event()
+    with hosts({0: fine, 3: many_hosts.silent(until)}) as there:
+        code = main([*CHECK, "-j", "2", "--jsonl", *(there.target(number) for number in (3, 0, 1, 2))])
         said = capsys.readouterr()
         assert code == 70 and "RuntimeError" in said.err and len(said.err.splitlines()) == 1
         assert [json.loads(line)["target"] for line in said.out.splitlines()] == [there.target(0)]
-    assert threading.active_count() == 1
+        # Nobody is left behind who would go on.
+        assert not [thread for thread in threading.enumerate() if thread.name == pool.NAME]
+        until.set()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -113,6 +113,8 @@ def test_a_line_for_a_monitoring_system(good: int, pki: Any) -> None:
     assert code == 3 and text.startswith(
         "SMTPTLS UNKNOWN - localhost:1: connect: no connection to localhost:1: "
     )
+    code, text = nagios("--ca", "none", "unix:/nowhere/a|b")
+    assert code == 3 and text.startswith("SMTPTLS UNKNOWN - unix:/nowhere/a/b: ")
     with peer(many_hosts.bare) as port:
         assert nagios("--ca", "none", f"localhost:{port}") == (
             1,

@@ -129,6 +129,11 @@ def test_interrupted_and_resumed(order: tuple[str, ...], pki: Any, tmp_path: Pat
         assert stopped < 20
         done = [one["target"] for one in first]
         assert 50 <= len(done) < count and len(set(done)) == len(done)
+        # A session that the end has ended is not finished.
+        unfinished = {
+            there.target(number) for number in range(count) if kind(number) in ("silent", "dribbles")
+        }
+        assert not unfinished & set(done)
         assert said == (
             f"smtptls: interrupted after {len(done)} of {count} targets: the same command does the rest\n"
         )
