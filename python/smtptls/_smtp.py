@@ -31,6 +31,9 @@ _logger.addHandler(logging.NullHandler())
 
 Reply = tuple[int, bytes]
 
+# In the place of an answer of an LMTP server that did not come.
+LOST: Reply = (451, b"4.4.2 The connection was lost before the answer")
+
 
 class InsecureLoginError(Error, smtplib.SMTPNotSupportedError):
     """A password was to go to a server that has not proved who it is, or in plaintext. Nothing was sent."""
@@ -350,7 +353,7 @@ class SMTP(smtplib.SMTP):
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("please run connect() first")
         if self.file is None:
-            self.file = io.BufferedReader(_Incoming(self.sock, self._limit))
+            self.file = _Lines(_Incoming(self.sock, self._limit))
         self.file.raw.left = LARGEST_REPLY
         code, text = super().getreply()
         self._challenged = code == 334
@@ -412,7 +415,8 @@ class LMTP(SMTP, smtplib.LMTP):
 
     A server answers a message once for each recipient (section 4.2). smtplib takes the first answer and
     stumbles over the others; here `data` reads them all and gives one that is good, if there is one, and
-    `sendmail` has the recipients that were refused then among those that it returns.
+    `sendmail` has the recipients that were refused then among those that it returns. So it has those whose
+    answer did not come, with 451.
     """
 
     default_port = smtplib.LMTP_PORT
@@ -466,11 +470,17 @@ class LMTP(SMTP, smtplib.LMTP):
         self._accepted.clear()
         replies = [super().data(msg)]
         while len(replies) < len(accepted):
-            replies.append(self.getreply())
+            try:
+                replies.append(self.getreply())
+            except smtplib.SMTPServerDisconnected:
+                # Who has had no answer is to be tried again (RFC 2033 section 4.2).
+                replies += [LOST] * (len(accepted) - len(replies))
         for recipient, reply in zip(accepted, replies, strict=True):
             if reply[0] != 250:
                 self._refused[recipient] = reply
-        self.data_reply = next((reply for reply in replies if reply[0] == 250), replies[0])
+        # With none that is good, one that bounces nobody who could be tried again.
+        good = (reply for reply in replies if reply[0] == 250)
+        self.data_reply = next(good, min(replies, key=lambda reply: reply[0]))
         return self.data_reply
 
     def sendmail(
@@ -528,6 +538,16 @@ class _Limit:
     def apply(self, sock: socket.socket) -> None:
         if self.by is not None:
             sock.settimeout(self.shortened(sock.gettimeout()))
+
+
+class _Lines(io.BufferedReader):
+    """What smtplib reads replies from: one that is cut off is none, however well it began."""
+
+    raw: _Incoming
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        return line if line.endswith(b"\n") or len(line) == size else b""
 
 
 class _Incoming(io.RawIOBase):

@@ -422,6 +422,52 @@ def test_lmtp_answers_for_each_recipient(trusting: Config, serving: Config, tmp_
         assert client.quit() == (221, b"bye")
 
 
+@pytest.mark.parametrize("close", [False, True])
+def test_lmtp_answers_that_do_not_come(
+    trusting: Config, serving: Config, tmp_path: Path, close: bool
+) -> None:
+    """R2033-4.2-2: who has no answer is tried again; who has one has it."""
+    path = str(tmp_path / "lmtp")
+    people = [f"{name}@example.test" for name in ("bob", "carol", "dave")]
+
+    def script(answers: bytes) -> Script:
+        def talk(peer: Peer) -> None:
+            peer.say(b"220 hi\r\n")
+            peer.hear()
+            peer.say(b"250-mail\r\n250 STARTTLS\r\n")
+            peer.hear()
+            peer.say(b"220 go\r\n")
+            session = secured(serving, peer)
+            lines = session.makefile("rb")
+            for reply in [b"250 mail\r\n"] + [b"250 ok\r\n"] * 4 + [b"354 go\r\n"]:
+                assert lines.readline()
+                session.sendall(reply)
+            while lines.readline() != b".\r\n":
+                pass
+            session.sendall(answers)
+            if close:
+                session.close()
+
+        return talk
+
+    def delivered() -> tuple[dict[str, Any], LMTP]:
+        client = LMTP(path, name=NAME, config=trusting, timeout=DEADLINE)
+        client.starttls()
+        return client.sendmail(SENDER, people, "x\n"), client
+
+    answers = [b"250 bob has it\r\n250 carol", b"550 bob is gone\r\n", b"250 bob"]
+    with scripted(*map(script, answers), path=path):
+        refused, client = delivered()
+        assert {who: code for who, (code, _) in refused.items()} == dict.fromkeys(people[1:], 451)
+        assert_gone(client)
+        # With nobody served, nobody bounces who could be tried again.
+        with pytest.raises(smtplib.SMTPDataError) as caught:
+            delivered()
+        assert caught.value.smtp_code == 451
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            delivered()
+
+
 def test_a_path_is_no_name(trusting: Config, tmp_path: Path) -> None:
     def script(peer: Peer) -> None:
         peer.say(b"220 hi\r\n")
