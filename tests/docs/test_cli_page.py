@@ -5,9 +5,11 @@ What is printed is what the page shows. SMTPTLS_UPDATE=1 writes it into the page
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -66,12 +68,17 @@ def run(block: str, folder: Path, environment: dict[str, str]) -> str:
         if command.endswith("&"):
             script += f"until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep 0.1; done\n"
         script += f"rc=$?; printf '{MARK}'; (exit $rc)\n"
-    done = subprocess.run(
+    with subprocess.Popen(
         ["bash", "-c", script],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
-        check=False,
-    )  # fmt: skip
-    printed = done.stdout.decode().replace("\r\n", "\n").replace(port, PORT)
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as shell:  # fmt: skip
+        try:
+            came, _ = shell.communicate(timeout=120)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # what it left in the background
+    printed = came.decode().replace("\r\n", "\n").replace(port, PORT)
     printed = re.sub(r"127\.0\.0\.1 port \d+", "127.0.0.1 port 53", printed)
     parts = printed.split(MARK)[:-1]
     assert len(parts) == len(commands(block)), printed
