@@ -148,6 +148,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.file == options.sts == "-":
+        raise Stop("standard input is either the targets (-f -) or the policy (--sts -)")
     texts = targets.read(options, lambda text: _planned(text, options))
     if options.form == "json" and len(texts) > 1:
         raise Stop("--json is one document for one target; --jsonl has a line for each")

@@ -212,9 +212,18 @@ def make_facts(options: argparse.Namespace, target: Target) -> Facts:
         tlsa=tuple(options.tlsa or ()),
         tlsa_base=options.tlsa_base,
         tlsa_dnssec=statuses["tlsa"],
-        sts=read_sts(options.sts) if options.sts not in (None, "off", "fetch") else None,
+        sts=_given_sts(options),
         has_sts=options.sts not in (None, "fetch"),
     )
+
+
+def _given_sts(options: argparse.Namespace) -> StsPolicy | None:
+    """The policy that is given, read once for all targets: it may come from standard input."""
+    if options.sts in (None, "off", "fetch"):
+        return None
+    if not hasattr(options, "sts_policy"):
+        options.sts_policy = read_sts(options.sts)
+    return options.sts_policy  # type: ignore[no-any-return]
 
 
 def make_place(options: argparse.Namespace, target: Target, host: str) -> Place:

@@ -30,7 +30,12 @@ FREE = {
     "progress", "color",
 }  # fmt: skip
 # Options that have another name than what they are kept under.
-NAMES = {"form": "the form of the output", "family": "-4 or -6", "verbose": "-v"}
+NAMES = {
+    "form": "the form of the output",
+    "family": "-4 or -6",
+    "verbose": "-v",
+    "sts_policy": "the policy of --sts",
+}
 # What reading a line raises that is none of ours; too many brackets are a RecursionError.
 _NONE = (TypeError, ValueError, KeyError, RecursionError)
 

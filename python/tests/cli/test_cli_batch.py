@@ -374,6 +374,19 @@ def test_other_options(options: tuple[str, ...], said: str, fine: Serve, state: 
         assert state.read_bytes() == before
 
 
+def test_the_same_file_with_another_policy(fine: Serve, state: Path) -> None:
+    policy = b"version: STSv1\nmode: enforce\nmx: *.example.test\nmax_age: 604800\n"
+    with hosts({0: fine}) as there:
+        arguments = (*CHECK, "--jsonl", "--sts", "-", "--resume", state, *[there.target(0)] * 2)
+        # It is read once, for all targets.
+        assert len(lines(smtptls(*arguments, stdin=policy))) == 2
+        assert len(lines(smtptls(*arguments, stdin=policy))) == 2
+        ran = smtptls(*arguments, stdin=policy.replace(b"enforce", b"testing"))
+        assert ran.code == 2 and "the policy of --sts was version: STSv1\\nmode: enf" in one_line(ran)
+        ran = smtptls(*CHECK, "--sts", "-", "-f", "-", stdin=policy)
+        assert ran.code == 2 and "standard input is either the targets" in one_line(ran)
+
+
 @pytest.mark.parametrize(
     "content", [b"mx.example.test:25\n", b"{}\n", b"[1]\n", b"x", b"\0" * 100, b"{" * 999]
 )
