@@ -285,6 +285,7 @@ class Probe:
     greeting: str | None = None
     starttls: str = "unknown"  # offered, not-offered, unknown; implicit where there is no STARTTLS
     starttls_reply: str | None = None
+    last_reply: str = ""  # in plaintext
     ehlo_before: tuple[str, ...] = ()
     ehlo_after: tuple[str, ...] = ()
     info: Info | None = None
@@ -298,8 +299,8 @@ class Probe:
     @property
     def is_temporary(self) -> bool:
         """Whether the server itself says that it may be otherwise later."""
-        last = self.starttls_reply or self.greeting or ""
-        return self.error is not None and self.error.code is Code.REFUSED and last.startswith("4")
+        refused = self.error is not None and self.error.code is Code.REFUSED
+        return refused and self.last_reply.startswith("4")
 
     @property
     def chain(self) -> tuple[bytes, ...]:
@@ -386,14 +387,14 @@ def _read(found: Probe, turns: list[tuple[str, str]]) -> None:
         lines = _lines(reply)
         if not lines:
             continue
-        last = escape(lines[-1].encode())
+        last = found.last_reply = escape(lines[-1].encode())
         if not verb:
             found.greeting = last
-        elif verb.startswith(("EHLO", "LHLO")):
-            found.ehlo_before = keywords(reply)
+        elif verb.startswith(("EHLO", "LHLO", "HELO")):
+            found.ehlo_before = () if verb.startswith("HELO") else keywords(reply)
             if any(word.upper().split()[:1] == ["STARTTLS"] for word in found.ehlo_before):
                 found.starttls = "offered"
-            elif re.match(r"\d{3}(?!-)", lines[-1]):  # else there is more of the reply
+            elif re.match(r"2\d\d(?!-)", lines[-1]):  # else it is refused, or there is more of the reply
                 found.starttls = "not-offered"
         elif verb.startswith("STARTTLS"):
             found.starttls_reply = last

@@ -124,6 +124,23 @@ def test_a_pipe_that_is_refused(reply: bytes, code: int) -> None:
         one_line(ran)
 
 
+@pytest.mark.parametrize(
+    ("replies", "code", "starttls"),
+    [
+        ((b"421 4.3.2 Closing\r\n", None), 3, "unknown"),
+        ((b"554 5.3.2 No\r\n", b"554 5.3.2 No\r\n", None), 1, "unknown"),
+        ((b"502 5.5.1 What?\r\n", b"250 mail.example.test\r\n", None), 1, "not-offered"),
+    ],
+)
+def test_ehlo_is_refused(replies: tuple[bytes | None, ...], code: int, starttls: str) -> None:
+    """For now, for good, or as by a server that knows HELO only."""
+    with peer(says(HELLO, *replies)) as port:
+        ran = smtptls("check", "--json", "--ca", "none", "--level", "encrypt", f"localhost:{port}")
+        smtp = json.loads(ran.out)["hosts"][0]["smtp"]
+        assert (ran.code, smtp["starttls"], smtp["ehlo_before"]) == (code, starttls, [])
+        assert smtptls("connect", "--ca", "none", "--level", "encrypt", f"localhost:{port}").code == code
+
+
 def test_nobody_is_trusted(good: int) -> None:
     """A gap on our side says nothing of the server: it is no failure of it."""
     for arguments in (("connect",), ("send", *ENVELOPE)):
