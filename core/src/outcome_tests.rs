@@ -28,6 +28,20 @@ fn the_rules_of_the_table() {
     }
 }
 
+/// R3463-7-1: X.7.4 where there is no TLS to be had, X.7.5 where it failed; and X.7.0 for an attack in plaintext.
+#[test]
+fn what_is_reported_has_a_status_of_security() {
+    for row in OUTCOMES.iter().filter(|row| !row.status.is_empty()) {
+        let wanted = match row.tlsrpt {
+            Some(Tlsrpt::StarttlsNotSupported) => c"4.7.4",
+            Some(_) if row.code == Code::PlaintextInjected => c"4.7.0",
+            Some(_) => c"4.7.5",
+            None => continue,
+        };
+        assert_eq!(row.status, wanted, "{row:?}");
+    }
+}
+
 /// The page for the docs.
 fn page() -> String {
     let mut text = String::from(

@@ -16,7 +16,7 @@ fn status(result: Result<(), Error>) -> String {
     }
 }
 
-/// R8689-2-3, R8689-4.2.1-5, R8689-4.2.1-6: TLS, MX validated, certificate verified, REQUIRETLS offered.
+/// R8689-2-3, R8689-4.2.1-5, R8689-4.2.1-6, R5248-2-1: TLS, MX validated, certificate verified, REQUIRETLS offered.
 #[test]
 fn conditions() {
     let leaf = authority().leaf(&[HOST]);

@@ -5,7 +5,7 @@
 #define SHA256 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define MX "mx.example.com"
 
-/* 1 is usable, 0 is kept as unusable: R7671-5-1, in all three forms. */
+/* 1 is usable, 0 is kept as unusable: R6698-2.1-1, in all three forms. */
 static void tlsa_records(void)
 {
     static const uint8_t data[32] = {1};

@@ -197,7 +197,7 @@ def test_fork_serves_many(pki: Paths) -> None:
 
 
 def test_fork_refuses_what_came_before_tls(pki: Paths) -> None:
-    """R3207-4.2: it is neither run nor kept."""
+    """R3207-4.2-2: it is neither run nor kept."""
     with forking(pki) as (_process, port), socket.create_connection(("127.0.0.1", port), DEADLINE) as client:
         client.sendall(b"EHLO client.example.test\r\nSTARTTLS\r\nNOOP\r\n")
         with client.makefile("rb") as lines:

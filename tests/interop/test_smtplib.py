@@ -83,7 +83,7 @@ def test_starttls(version: str, key: str, language: str, pki: Paths, tmp_path: P
         trace, message = ours(content)
         assert message == MESSAGE
         assert (trace["protocol"], trace["helo"]) == ("ESMTPS", "client.example.test")
-        # R8314-4.3-1: the suite by its IANA name, and the group.
+        # R8314-4.3-1, R8314-4.3-2: the suite by its IANA name, and the group.
         assert openssl_name(trace["suite"] or "") == negotiated[0]
         assert (trace["suite"] or "").startswith("TLS_") and trace["group"]
     assert serve.stderr == []

@@ -97,7 +97,7 @@ TLSA = f"_PORT._tcp.{NAME}. TLSA"
 ALIAS = f"{DOMAIN}. MX 10 mx.{DOMAIN}.\nmx.{DOMAIN}. CNAME {NAME}.\n{NAME}. A 127.0.0.1\n"
 OUTSIDE = f"{DOMAIN}. MX 10 mx.{DOMAIN}.\nmx.{DOMAIN}. CNAME host.plain.test.\nhost.plain.test. A 127.0.0.1\n"
 CASES = [
-    # R7672-2.2-1
+    # R7672-2.2-1; R7672-2.2.3-2: asked for at the port that is used
     Case("secure and usable", DANE, "dane", 0, "deliver", effective="dane", only="deliver"),
     Case("secure and wrong", PLAIN + f"{TLSA} {WRONG}\n", "dane", 1, "defer", "dane-no-match", "4.7.5"),
     # R7672-2.2-2
@@ -139,6 +139,7 @@ CASES = [
     Case("an alias, and no answer where it leads", ALIAS + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane",
          3, "defer", "dnssec", "4.7.5", faults=((f"_PORT._tcp.{NAME}. TLSA", "servfail"),),
          warnings=("mx-alias", "tlsa-lookup")),
+    # R7672-2.1-3: one link that is insecure makes what it leads to insecure; the name itself is not.
     Case("a secure alias of an insecure host", OUTSIDE + f"_PORT._tcp.mx.{DOMAIN}. TLSA RECORD\n", "dane", 0,
          "deliver", effective="dane", warnings=("mx-alias",)),
     Case("the same, where the host's zone has records too",

@@ -24,6 +24,7 @@ def record(pki: Any) -> str:
 
 
 def test_a_record_is_made(pki: Any, record: str) -> None:
+    """R7671-10.1-1: 3 1 1 unless told otherwise, and 2 1 1 for an authority."""
     assert smtptls("tlsa", "gen", pki.leaf).out == f"{record}\n"
     assert smtptls("tlsa", "gen", "-", stdin=pki.leaf.read_bytes()).out == f"{record}\n"
     zone = smtptls("tlsa", "gen", pki.leaf, "--host", NAME, "--port", "465").out
@@ -122,7 +123,7 @@ def test_what_if(pki: Any, record: str, tmp_path: Path) -> None:
     assert wrong["exit"] == 1 and wrong["verdicts"]["verify"]["why"] == "name-mismatch"
     assert wrong["verdicts"]["may"]["action"] == "deliver"
 
-    # A new certificate under the old record, and with both records.
+    # R7671-8-1: a new certificate under the old record, and with both records.
     rollover = ("--chain", pki.rsa, "--dnssec", "secure", "--tlsa", record)
     assert what_if(*trust, *rollover)["verdicts"]["dane"]["why"] == "dane-no-match"
     new = str(Tlsa.of(ssl.PEM_cert_to_DER_cert(pki.rsa.read_text())))
