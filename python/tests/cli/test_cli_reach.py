@@ -16,8 +16,9 @@ pytestmark = [pytest.mark.timeout(120)]
 
 DOMAIN = "example.test"
 SIGNED = (f"{DOMAIN}.",)
-# Nobody is at the first address.
-HOST = f"{DOMAIN}. MX 10 {NAME}.\n{NAME}. A 127.0.0.9\n{NAME}. A 127.0.0.1\n"
+# Nobody is at the first address, nor at the last.
+ADDRESSES = ("127.0.0.9", "127.0.0.1", "127.0.0.8")
+HOST = f"{DOMAIN}. MX 10 {NAME}.\n" + "".join(f"{NAME}. A {address}\n" for address in ADDRESSES)
 QUIT = b"QUIT\r\n"
 
 
