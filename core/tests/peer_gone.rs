@@ -163,7 +163,8 @@ fn sweep(role: Role, newest: TlsVersion, phases: &[&str]) {
             "{most}: part of a record: {}",
             String::from_utf8_lossy(heard)
         );
-        if seen.last() != Some(&phase(&outcome)) {
+        // A signature is not always as long, and so not each session of those octets is as far.
+        if !seen.contains(&phase(&outcome)) {
             seen.push(phase(&outcome));
         }
         if !outcome.cut {
@@ -182,7 +183,7 @@ fn sweep(role: Role, newest: TlsVersion, phases: &[&str]) {
         }
         most += 1;
     }
-    assert_eq!(seen, phases, "each phase once, and in this order");
+    assert_eq!(seen, phases, "each phase, and in this order");
     assert!(most > 400, "{most}");
 }
 
