@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._native import escape
 from . import options as shared
 from .exits import Exit, Stop
 from .output import Output
-from .report import shown
 from .server import certificates, setup
 from .server.connection import Pace
 from .server.faults import HANDSHAKES
@@ -191,7 +191,7 @@ def _tell(options: argparse.Namespace, port: int, tlsa: list[str]) -> None:
         "pid": os.getpid(),
     }
     output = Output("never")
-    output.line(str(port) if options.print_port else json.dumps(ready, ensure_ascii=False))
+    output.line(str(port) if options.print_port else json.dumps(ready))
     output.flush()
     if output.stream is None:
         raise Stop("stdout is closed, and so nobody would learn the port")
@@ -206,7 +206,7 @@ def _write(path: str, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(draft)
-        raise Stop(f"cannot write {shown(path)}: {error.strerror}") from error
+        raise Stop(f"cannot write {escape(os.fsencode(path))}: {error.strerror}") from error
 
 
 # Types of options.

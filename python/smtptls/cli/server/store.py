@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..._native import escape
 from ..exits import Stop
-from ..report import shown
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Store:
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise Stop(f"--store {shown(folder)}: {error.strerror}") from error
+            raise Stop(f"--store {escape(os.fsencode(folder))}: {error.strerror}") from error
         if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise Stop(f"--store {shown(folder)}: no file can be made there")
+            raise Stop(f"--store {escape(os.fsencode(folder))}: no file can be made there")
 
     def put(self, envelope: Envelope, message: bytes) -> str:
         """Writes a message, and gives the name of its file; raises OSError."""
