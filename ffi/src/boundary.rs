@@ -39,8 +39,10 @@ pub(crate) fn guard<R>(body: impl FnOnce() -> R) -> Result<R, Error> {
     let result = catch_unwind(AssertUnwindSafe(body));
     let said = PANIC.replace(outer).unwrap_or_default();
     result.map_err(|payload| {
-        // A payload that panics when it is dropped would defeat this.
-        std::mem::forget::<Box<dyn Any + Send>>(payload);
+        // A payload that panics when it is dropped would defeat this; text does not.
+        if !payload.is::<&'static str>() && !payload.is::<String>() {
+            std::mem::forget::<Box<dyn Any + Send>>(payload);
+        }
         Error::local(Code::Internal, format!("a bug in the library, please report it: {said}"))
     })
 }
