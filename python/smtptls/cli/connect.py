@@ -88,9 +88,9 @@ def run(options: argparse.Namespace) -> int:
         except Error as error:
             if not (options.insecure and session.is_tls):
                 _tell(wire, options.verbose)
-                last = next((reply for _, reply in reversed(wire.turns()) if reply), "")
+                is_temporary = error.code is Code.REFUSED and (session.reply or "").startswith("4")
                 wire.leave()
-                return _told(error, error.code is Code.REFUSED and last.startswith("4"))
+                return _told(error, is_temporary)
             complain(f"WARNING: {error.message}; going on all the same")
             session.insecure_continue()
         _tell(wire, options.verbose)

@@ -285,7 +285,7 @@ class Probe:
     greeting: str | None = None
     starttls: str = "unknown"  # offered, not-offered, unknown; implicit where there is no STARTTLS
     starttls_reply: str | None = None
-    last_reply: str = ""  # in plaintext
+    last_reply: str = ""
     ehlo_before: tuple[str, ...] = ()
     ehlo_after: tuple[str, ...] = ()
     info: Info | None = None
@@ -344,6 +344,7 @@ def _talk(config: Config, policy: Policy, about: str, sock: socket.socket, found
     except Error as error:
         found.error = error
     found.info = session.info
+    found.last_reply = session.reply or ""
     found.reports = [(kind.label, reason) for kind, reason in session.reports]
     if found.error is None and session.is_tls:
         try:
@@ -387,7 +388,7 @@ def _read(found: Probe, turns: list[tuple[str, str]]) -> None:
         lines = _lines(reply)
         if not lines:
             continue
-        last = found.last_reply = escape(lines[-1].encode())
+        last = escape(lines[-1].encode())
         if not verb:
             found.greeting = last
         elif verb.startswith(("EHLO", "LHLO", "HELO")):

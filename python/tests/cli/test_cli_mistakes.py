@@ -141,6 +141,13 @@ def test_ehlo_is_refused(replies: tuple[bytes | None, ...], code: int, starttls:
         assert smtptls("connect", "--ca", "none", "--level", "encrypt", f"localhost:{port}").code == code
 
 
+def test_ehlo_is_refused_inside_tls(pki: Any) -> None:
+    for reply, code in ((b"421 4.3.2 Closing\r\n", 3), (b"554 5.3.2 No\r\n", 1)):
+        with peer(server(pki.leaf, pki.leaf_key, inside=reply)) as port:
+            place = ("--ca", pki.ca, "--level", "verify", f"localhost:{port}")
+            assert smtptls("check", *place).code == smtptls("connect", *place).code == code
+
+
 def test_nobody_is_trusted(good: int) -> None:
     """A gap on our side says nothing of the server: it is no failure of it."""
     for arguments in (("connect",), ("send", *ENVELOPE)):
