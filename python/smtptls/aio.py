@@ -479,7 +479,8 @@ async def start_server(
     extensions, greeting: as for Session.server and Session.set_greeting.
     prepare: called with each session before it starts, for its set_discard, set_not_now, set_exempt_more and
         set_banner.
-    start_timeout: seconds that a client has until TLS is up; 300 is that of RFC 5321 section 4.5.3.2.7.
+    start_timeout: seconds that a client has until TLS is up, and then hears 421, if it was to send a command;
+        300 is that of RFC 5321 section 4.5.3.2.7.
     sign: as for Connection.start.
     options: as for loop.create_server: sock, reuse_port, backlog and so on.
     """
