@@ -50,6 +50,11 @@ def smtptls(*arguments: Any, stdin: bytes = b"", env: dict[str, str] | None = No
     return ran
 
 
+def hears() -> None:
+    """In the command: a shell starts what is in the background with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def running(
     *arguments: Any, env: dict[str, str] | None = None, **options: Any
@@ -60,8 +65,7 @@ def running(
         command(*arguments),
         # One heap for all threads: how much of each is in use is by chance.
         env=CLEAN | {"MALLOC_ARENA_MAX": "1"} | (env or {}),
-        # A shell starts what is in the background with SIGINT ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hears,
         **pipes,
     ) as process:
         try:

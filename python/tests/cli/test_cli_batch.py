@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import Any
 
 import many_hosts
 import pytest
-from commands import CLEAN, DEADLINE, Ran, command, one_line, running, server, smtptls
+from commands import CLEAN, DEADLINE, Ran, command, hears, one_line, running, server, smtptls
 from many_hosts import Hosts, Serve, address, hosts
 from smtptls.cli import batch, pool, targets
 from smtptls.cli.exits import Exit, Stop
@@ -540,6 +541,33 @@ def test_interrupted_while_connecting() -> None:
                 out, err = process.communicate(timeout=DEADLINE)
                 assert time.monotonic() - sent < 10
             assert (process.returncode, out, err) == (130, b"", b"smtptls: interrupted\n")
+
+
+STUCK = """
+import os, socket, sys, time
+def getaddrinfo(*_, **__):
+    os.write(2, b"*")
+    time.sleep(60)
+socket.getaddrinfo = getaddrinfo
+from smtptls.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_interrupted_while_the_name_service_is_silent() -> None:
+    """Nothing can end such a call, and nobody waits for it."""
+    arguments = (*CHECK, "a.example.test:25", "b.example.test:25")
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", STUCK, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN, preexec_fn=hears,
+    ) as process:  # fmt: skip
+        assert process.stderr
+        assert process.stderr.read(2) == b"**"
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 130
+        assert time.monotonic() - sent < 15
+        assert process.stderr.read() == b"smtptls: interrupted\n"
 
 
 def test_a_closed_stdout_is_the_end(fine: Serve) -> None:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import pytest
-from commands import CLEAN, DEADLINE, command, one_line, peer, says, smtptls
+from commands import CLEAN, DEADLINE, command, hears, one_line, peer, says, smtptls
 from smtptls import __version__
 from smtptls.cli.main import SUBCOMMANDS, main, make_parser
 
@@ -124,11 +124,6 @@ def test_no_stdout_at_all() -> None:
         stderr=subprocess.PIPE, timeout=60, env=CLEAN, check=False,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr
-
-
-def hears() -> None:
-    """In the command: a shell starts what is in the background with SIGINT ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_interrupted() -> None:
