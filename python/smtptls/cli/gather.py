@@ -196,40 +196,40 @@ class _Search:
         """RFC 8461 section 3."""
         domain = facts.next_hop or self.target.host
         answer, texts = self.dns.texts(f"_mta-sts.{domain}", self.by)
+        none = StsFound("none", source=self.dns.server)
         if answer.has_failed:
-            return self._no_sts(facts, "none", answer.failure or "", "sts-record")
+            return self._no_sts(facts, replace(none, message=answer.failure))
         try:
             record = StsRecord.find(texts)
         except ConfigError as error:
-            return self._no_sts(facts, "none", error.message, "sts-record")
+            return self._no_sts(facts, replace(none, message=error.message))
         if record is None:
-            return replace(facts, has_sts=True, sts_found=StsFound("none", source=self.dns.server))
+            return replace(facts, has_sts=True, sts_found=none)
         return self._policy(facts, domain, record.id)
 
     def _policy(self, facts: Facts, domain: str, number: str) -> Facts:
         fetch = module("fetch")
         host = module("lookup").ascii_name(f"mta-sts.{domain}")
+        found = StsFound("sts-policy-fetch-error", number, fetch.url(host))
         places = [where for name, at, where in self.options.resolve if (name, at) == (host, 443)]
         if not places:
-            found = self.dns.addresses(host, self.options.family, self.by)
-            places = [(address, 443) for address in found.addresses]
+            at = self.dns.addresses(host, self.options.family, self.by)
+            places = [(address, 443) for address in at.addresses]
             if not places:
-                why = found.failure or "the DNS has no address for it"
+                why = at.failure or "the DNS has no address for it"
                 message = f"the MTA-STS policy cannot be fetched from {escape(host.encode())}: {why}"
-                return self._no_sts(facts, "sts-policy-fetch-error", message, number=number)
+                return self._no_sts(facts, replace(found, message=message))
         try:
             policy = fetch.fetch(host, places, self.options.ca, self.by)
         except fetch.Unfetched as error:
-            return self._no_sts(facts, error.state, str(error), number=number)
-        found_sts = StsFound("ok", number, fetch.url(host))
-        return replace(facts, sts=policy, has_sts=True, sts_found=found_sts)
+            return self._no_sts(facts, replace(found, state=error.state, message=str(error)))
+        return replace(facts, sts=policy, has_sts=True, sts_found=replace(found, state="ok"))
 
-    def _no_sts(
-        self, facts: Facts, state: str, message: str, word: str | None = None, number: str | None = None
-    ) -> Facts:
+    def _no_sts(self, facts: Facts, found: StsFound) -> Facts:
         """RFC 8461 section 3.3: a sender that has kept none delivers as if there were none."""
-        self.warnings.append((word or state, f"{message}; a sender that has kept none goes on without"))
-        return replace(facts, has_sts=True, sts_found=StsFound(state, number, self.dns.server, message))
+        word = "sts-record" if found.state == "none" else found.state
+        self.warnings.append((word, f"{found.message}; a sender that has kept none goes on without"))
+        return replace(facts, has_sts=True, sts_found=found)
 
     def _host(self, name: str, preference: int | None, facts: Facts) -> Candidate:
         from .lookup import Addresses

@@ -100,6 +100,7 @@ class Case:
     why: str | None = None
     status: str | None = None
     reports: tuple[tuple[str, str], ...] = ()
+    is_bad_record: bool = False
 
 
 ELSEWHERE = Page(policy("enforce", "mx.other.test"))
@@ -148,11 +149,11 @@ CASES = [
     Case("another record", Setting(record='"v=spf1 -all"'), "may", 0, "deliver",
          reports=(("no-policy-found", "success"),)),
     Case("two records", Setting(record=f'{GOOD_RECORD}\n"v=STSv1; id=2;"'), "may", 0, "deliver",
-         reports=(("no-policy-found", "success"),)),
+         reports=(("no-policy-found", "success"),), is_bad_record=True),
     Case("a record without an id", Setting(record='"v=STSv1; x=1"'), "may", 0, "deliver",
-         reports=(("no-policy-found", "success"),)),
+         reports=(("no-policy-found", "success"),), is_bad_record=True),
     Case("the lookup of the record fails", Setting(faults=((f"_mta-sts.{DOMAIN}. TXT", "servfail"),)), "may",
-         0, "deliver", reports=(("no-policy-found", "success"),)),
+         0, "deliver", reports=(("no-policy-found", "success"),), is_bad_record=True),
     # R8461-3.1-1
     Case("a record in several strings", Setting(record='"v=STSv1; " "id=2026" "0101;"'), "sts", 0, "deliver",
          reports=(("sts", "success"),)),
@@ -163,6 +164,7 @@ CASES = [
 def test_which_policy_holds(pki: Any, case: Case) -> None:
     found = document(pki, case.setting)
     host = found["hosts"][0]
+    assert (found["warnings"] == ["sts-record"]) == case.is_bad_record
     assert found["sts"]["state"] in ("ok", "none") and host["verdicts"]["sts"]["action"] != "unknown"
     # With a policy that demands nothing the row of MTA-STS says what may says.
     assert host["level"] in ({"may", "sts"} if case.level == "may" else {case.level})
@@ -207,6 +209,7 @@ def test_no_policy_behind_the_record(pki: Any, row: tuple[str, Page, str, str, s
     host = found["hosts"][0]
     assert found["sts"]["state"] == state and said in found["sts"]["message"]
     assert found["sts"]["id"] == "20260101" and found["sts"]["message"].isprintable()
+    assert found["sts"]["source"] == f"https://{HOST}/.well-known/mta-sts.txt"
     assert found["warnings"] == [state] and "goes on without" in found["notes"][0]
     assert (found["exit"], host["level"], host["verdicts"]["sts"]["effective"]) == (0, "may", "may")
     assert (host["tlsrpt"][0]["policy_type"], host["tlsrpt"][0]["result"]) == ("sts", state)
