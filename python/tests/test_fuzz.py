@@ -101,6 +101,7 @@ class _Tap:
 CALLS: dict[str, list[tuple[Any, ...]]] = {
     "check_requiretls": [(True,), (False,), (object(),)],
     "close": [(how,) for how in Close] + [(), (99,), ("half",)],
+    "expire": [(), (1,)],
     "feed": [
         (b"",),
         (INJECTED + b"\r\n",),
