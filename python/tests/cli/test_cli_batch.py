@@ -173,11 +173,11 @@ def test_the_order(order: tuple[str, ...], fine: Serve) -> None:
 
 
 class Together:
-    """Servers that greet only when so many clients wait, or after a while; and how many waited at once."""
+    """Servers that greet once as many clients as may were there, and one too many had time to come."""
 
-    def __init__(self, fine: Serve, wanted: int) -> None:
+    def __init__(self, fine: Serve, limit: int) -> None:
         self.fine = fine
-        self.wanted = wanted
+        self.limit = limit
         self.now = self.most = 0
         self.changed = threading.Condition()
 
@@ -187,8 +187,8 @@ class Together:
             self.now += 1
             self.most = max(self.most, self.now)
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.most >= self.wanted, 0.3)
-            time.sleep(0.05)
+            self.changed.wait_for(lambda: self.most >= self.limit, DEADLINE)
+            self.changed.wait_for(lambda: self.most > self.limit, 0.2)
             self.now -= 1
         self.fine(connection)
 
@@ -202,7 +202,7 @@ def test_so_many_at_once(fine: Serve) -> None:
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_so_many_at_once_with_a_host(limit: int, fine: Serve) -> None:
-    together = Together(fine, limit + 1)
+    together = Together(fine, limit)
     with hosts({0: together}) as there:
         names = [f"mx{number}.example.test" for number in range(6)]
         resolved = [part for name in names for part in ("--resolve", f"{name}:25:{address(0)}:{there.port}")]

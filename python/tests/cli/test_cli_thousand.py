@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(300)]
 
 CHECK = ("check", "--ca", "none", "--level", "encrypt")
 COUNT = 1000
-TIMEOUT = 2.0  # seconds of a session
+TIMEOUT = 5.0  # seconds of a session
 # What one in so many hosts is, and its exit code at level encrypt; all others are good.
 STRANGE: dict[str, tuple[int, int]] = {
     "dead": (17, 3),
@@ -99,8 +99,8 @@ def test_a_thousand(pki: Any, tmp_path: Path) -> None:
     assert not wrong
     # Each was asked once.
     assert set(there.sessions.values()) == {1}
-    # Some 50 wait for a time limit of 2 s each: a few seconds in turns of 32, and then it is arithmetic.
-    assert took < 90
+    # Some 25 wait for a time limit of 5 s each: a few seconds in turns of 32, and the rest is arithmetic.
+    assert took < 150
     assert memory[COUNT - 1] < memory[300] + 4096
 
 
