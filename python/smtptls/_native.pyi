@@ -718,9 +718,9 @@ class Session:
         """
     def expire(self, /) -> Error:
         """
-        Without a socket: says that the time allowed has run out, and gives what follows from it: Timeout, or the
-        error with which the session had failed already. In start that is final, and there and in refuse a client
-        that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
+        Without a socket: says that the time allowed has run out, and gives what follows from it: Timeout, or
+        the error with which the session had failed already. In start that is final, and there and in refuse
+        a client that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
         """
     def feed(self, data: ReadableBuffer, /) -> int:
         """
@@ -980,9 +980,9 @@ class StsPolicy:
         """
     def needs_refresh(self, /, fetched: float, now: float) -> bool:
         """
-        Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3): after
-        a day, or after half of its time if that is shorter; also if fetched is as far ahead of now, since then a
-        clock was wrong.
+        Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3):
+        after a day, or after half of its time if that is shorter; also if fetched is as far ahead of now,
+        since then a clock was wrong.
         """
     @staticmethod
     def parse(text: str | ReadableBuffer, /) -> StsPolicy:

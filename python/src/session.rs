@@ -302,9 +302,9 @@ impl Session {
         self.carry(|session| session.feed(&data))
     }
 
-    /// Without a socket: says that the time allowed has run out, and gives what follows from it: Timeout, or the
-    /// error with which the session had failed already. In start that is final, and there and in refuse a client
-    /// that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
+    /// Without a socket: says that the time allowed has run out, and gives what follows from it: Timeout, or
+    /// the error with which the session had failed already. In start that is final, and there and in refuse
+    /// a client that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
     fn expire(&self) -> PyResult<Exception> {
         self.carry(|session| Exception(session.expire()))
     }

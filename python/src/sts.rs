@@ -102,9 +102,9 @@ impl StsPolicy {
         self.0.is_current(fetched.0, now.0)
     }
 
-    /// Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3): after
-    /// a day, or after half of its time if that is shorter; also if fetched is as far ahead of now, since then a
-    /// clock was wrong.
+    /// Whether it is time to fetch it again, so that it does not run out unseen (RFC 8461 section 3.3):
+    /// after a day, or after half of its time if that is shorter; also if fetched is as far ahead of now,
+    /// since then a clock was wrong.
     #[allow(clippy::needless_pass_by_value)]
     fn needs_refresh(&self, fetched: Time, now: Time) -> bool {
         self.0.needs_refresh(fetched.0, now.0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .check import Checked
 
 MOST_JOBS = 1024
-HELD = 1024  # results that wait for one before them to be printed
+HELD = 1024  # results that wait to be printed: for one before them, or for who reads
 LEAVE = 0.9  # seconds that threads have to hear that all is over
 
 
@@ -87,7 +87,7 @@ class _Batch:
         self._printer = Printer(options)
         self._progress = progress(options, self._tally)
         self._held: dict[int, Result] = {}  # until those before them are printed
-        self._next = 0  # the first that is not printed
+        self._next = 0  # the first that is not printed, or in whatever order how many are
         self._gate = Gate(options.per_host, options.rate or math.inf)
         todo = [number for number in range(len(texts)) if number not in self._recorded]
         self._pool = Pool(
@@ -161,7 +161,8 @@ class _Batch:
         if self._options.unordered:
             for number in [*self._recorded, *self._held]:
                 self._put(number)
-            self._pool.allow(self._tally.total)
+                self._next += 1
+            self._pool.allow(self._next + HELD)
             return
         while self._next in self._held or self._next in self._recorded:
             self._put(self._next)

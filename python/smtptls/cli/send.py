@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
                 recipients=options.to,
                 login=login,
                 timeout=place.timeout,
-            deadline=place.timeout,
+                deadline=place.timeout,
                 implicit_tls=place.implicit_tls,
                 lmtp=place.protocol is Protocol.LMTP,
                 local_hostname=options.helo,

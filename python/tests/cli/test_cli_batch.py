@@ -24,6 +24,7 @@ from commands import CLEAN, DEADLINE, Ran, command, hears, one_line, running, se
 from many_hosts import Hosts, Serve, address, hosts
 from smtptls.cli import batch, pool, targets
 from smtptls.cli.exits import Exit, Stop
+from smtptls.cli.forms import Printer
 from smtptls.cli.gate import Gate
 from smtptls.cli.main import main
 from smtptls.cli.state import State
@@ -275,6 +276,33 @@ def test_a_target_that_takes_long_holds_up_the_others_in_the_end(
         worker.join(DEADLINE)
     found = [json.loads(line)["target"] for line in capsys.readouterr().out.splitlines()]
     assert codes == [0] and found == [there.target(number) for number in range(10)]
+
+
+def test_who_does_not_read_holds_up_the_targets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fine: Serve
+) -> None:
+    monkeypatch.setattr(batch, "HELD", 4)
+    until = threading.Event()
+    put = Printer.print
+
+    def late(self: Printer, text: str) -> None:
+        assert until.wait(DEADLINE)
+        put(self, text)
+
+    monkeypatch.setattr(Printer, "print", late)
+    with hosts({number: fine for number in range(10)}) as there:
+        arguments = [*CHECK, "--jsonl", "--unordered", "-j", "3", *map(there.target, range(10))]
+        codes: list[int] = []
+        worker = threading.Thread(target=lambda: codes.append(main(arguments)))
+        worker.start()
+        by = time.monotonic() + DEADLINE
+        while len(there.sessions) < 4 and time.monotonic() < by:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert len(there.sessions) == 4
+        until.set()
+        worker.join(DEADLINE)
+    assert codes == [0] and len(capsys.readouterr().out.splitlines()) == 10
 
 
 def test_a_rate(fine: Serve) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 DAY = datetime.timedelta(days=1)
 WRONG_NAME = "wrong.invalid"
@@ -80,7 +80,7 @@ def make_pair(
     """Writes a chain and its key for these names, and gives their paths."""
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-    key: Key = ec.generate_private_key(ec.SECP256R1())
+    key: _Key = ec.generate_private_key(ec.SECP256R1())
     if kind == "rsa1024":
         key = rsa.generate_private_key(65537, 1024)
     names = [WRONG_NAME] if kind == "wrong-name" else names
@@ -91,7 +91,7 @@ def make_pair(
     return chain, _write_key(folder / f"{stem}.key", key)
 
 
-def _issue(authority: Authority, kind: str, names: list[str], key: Key) -> bytes:
+def _issue(authority: Authority, kind: str, names: list[str], key: _Key) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -99,7 +99,7 @@ def _issue(authority: Authority, kind: str, names: list[str], key: Key) -> bytes
     if kind == "v1":
         return _pem(_version_1(authority, names[0], key))
     subject = _name(names[0])
-    signer: Key = key if kind == "self-signed" else authority.key
+    signer: _Key = key if kind == "self-signed" else authority.key
     issuer = subject if kind == "self-signed" else authority.certificate.subject
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     return _pem(
@@ -113,7 +113,7 @@ def _issue(authority: Authority, kind: str, names: list[str], key: Key) -> bytes
     )
 
 
-def _version_1(authority: Authority, name: str, key: Key) -> x509.Certificate:
+def _version_1(authority: Authority, name: str, key: _Key) -> x509.Certificate:
     """cryptography makes version 3 only: so one of those, less its version, signed anew."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -207,7 +207,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _write_key(path: Path, key: Key) -> Path:
+def _write_key(path: Path, key: _Key) -> Path:
     from cryptography.hazmat.primitives import serialization
 
     octets = key.private_bytes(
