@@ -406,7 +406,7 @@ static void on_session(struct input *in) {
   size_t length;
   ptrdiff_t done;
   char *a;
-  switch (octet(in) % 26) {
+  switch (octet(in) % 27) {
   case 0:
   case 1:
     if (session == NULL) {
@@ -510,6 +510,9 @@ static void on_session(struct input *in) {
     (void)!smtptls_session_write(session, octet(in) == 7 ? NULL : words, size(in) % ROOM, octet(in) & 1);
     break;
   }
+  case 26:
+    (void)smtptls_session_expire(session);
+    break;
   case 21:
     (void)smtptls_session_flush(session);
     (void)smtptls_session_pending(session);

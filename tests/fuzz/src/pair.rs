@@ -4,7 +4,7 @@
 use smtptls::{Entry, Level, Policy, Progress, Role, Session};
 
 use crate::script::{Script, Step};
-use crate::watched::Watched;
+use crate::watched::{CALLS, Watched};
 use crate::world::{CLIENTS, HOST, SERVERS};
 
 /// One side, its program, and what is on its way from it.
@@ -218,7 +218,7 @@ fn tamper(call: u8, one: &mut Side, script: &mut Script<'_>) {
     if !b"fklbvi".contains(&call) {
         let which = script.octet();
         // Refusing is the first.
-        one.refused |= which % 9 == 0;
+        one.refused |= which % CALLS == 0;
         return one.watched.call(which);
     }
     let at = script.size().min(one.way.len());

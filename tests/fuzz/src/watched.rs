@@ -11,6 +11,9 @@ const MOST: usize = 1 << 20;
 /// The most input that waits: `core/src/buffer.rs`.
 const MOST_INPUT: usize = 144 * 1024;
 
+/// How many calls `Watched::call` has. The first is `refuse`.
+pub const CALLS: u8 = 10;
+
 /// The session, and what is known of it.
 pub struct Watched {
     pub session: Session,
@@ -137,7 +140,7 @@ impl Watched {
 
     /// The other calls, by a number. Whatever they return, what holds in any session holds after them.
     pub fn call(&mut self, which: u8) {
-        match which % 9 {
+        match which % CALLS {
             0 => drop(self.session.refuse()),
             1 => {
                 let before = self.error.take();
@@ -150,7 +153,7 @@ impl Watched {
                 }
             }
             2..=4 => {
-                let how = Close::ALL[usize::from(which % 9 - 2)];
+                let how = Close::ALL[usize::from(which % CALLS - 2)];
                 self.closed |= how != Close::Half;
                 drop(self.session.close(how));
             }
@@ -159,7 +162,11 @@ impl Watched {
             7 => {
                 self.session.feed(b"");
             }
-            _ => drop(self.session.check_requiretls(true)),
+            8 => drop(self.session.check_requiretls(true)),
+            _ => {
+                let error = self.session.expire();
+                assert!(!self.session.is_tls() || self.up || self.session.error() == Some(&error), "{error:?}");
+            }
         }
         self.waiting = 0;
         self.check();
