@@ -165,7 +165,10 @@ impl Watched {
             8 => drop(self.session.check_requiretls(true)),
             _ => {
                 let error = self.session.expire();
-                assert!(!self.session.is_tls() || self.up || self.session.error() == Some(&error), "{error:?}");
+                assert!(
+                    !self.session.is_tls() || self.up || self.session.error() == Some(&error),
+                    "{error:?}"
+                );
             }
         }
         self.waiting = 0;
