@@ -71,6 +71,7 @@ def test_it_is_as_ssl_s(pki: Any, ours: str) -> None:
     plain = ssl.create_default_context(cafile=pki.ca)
     one = client(pki) if ours != "server" else plain
     other = server(pki, SSLContext if ours != "client" else ssl.SSLContext)
+    suites: list[Any] = []
 
     def use(sock: Any) -> Any:
         for size in (1, 16384, 16385, 50_000):
@@ -80,9 +81,11 @@ def test_it_is_as_ssl_s(pki: Any, ours: str) -> None:
             while len(came) < size:
                 came += sock.recv(65536)
             assert came == data[:size]
+        # Which suite it is, the server prefers by itself.
+        suites.append(sock.cipher())
         facts = (
             sock.version(),
-            sock.cipher(),
+            sock.cipher()[1],
             sock.getpeercert(),
             sock.getpeercert(True),
             sock.compression(),
@@ -100,6 +103,8 @@ def test_it_is_as_ssl_s(pki: Any, ours: str) -> None:
     expected, raised = meet(plain, server(pki, ssl.SSLContext), use)
     assert raised == []
     assert found == expected
+    openssl_s = ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256)
+    assert suites == [openssl_s if ours == "client" else ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128), openssl_s]
 
 
 def test_what_a_socket_is(pki: Any) -> None:
