@@ -104,7 +104,10 @@ def test_it_is_as_ssl_s(pki: Any, ours: str) -> None:
     assert raised == []
     assert found == expected
     openssl_s = ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256)
-    assert suites == [openssl_s if ours == "client" else ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128), openssl_s]
+    assert suites == [
+        openssl_s if ours == "client" else ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128),
+        openssl_s,
+    ]
 
 
 def test_what_a_socket_is(pki: Any) -> None:
