@@ -600,20 +600,22 @@ def test_interrupted_while_the_name_service_is_silent() -> None:
 
 
 def test_a_closed_stdout_is_the_end(fine: Serve) -> None:
-    until = threading.Event()
-    served = {number: many_hosts.silent(until) if number == 10 else fine for number in range(20)}
-    with hosts(served) as there:
-        with running(
-            *CHECK, "--jsonl", "-j", "1", "--timeout", "60", *map(there.target, range(20))
-        ) as process:
+    closed = threading.Event()
+
+    def later(connection: socket.socket) -> None:
+        assert closed.wait(DEADLINE)
+        fine(connection)
+
+    with hosts({number: later if number else fine for number in range(20)}) as there:
+        with running(*CHECK, "--jsonl", "-j", "1", *map(there.target, range(20))) as process:
             assert process.stdout and process.stderr
             process.stdout.readline()
             process.stdout.close()
+            closed.set()
             assert process.stderr.read() == b""
             # All that was asked is fine, and what was not is not decided.
             assert process.wait(DEADLINE) == 3
         assert len(there.sessions) < 10
-        until.set()
 
 
 def test_a_bug_ends_the_batch_and_not_what_was_found(
