@@ -94,9 +94,9 @@ def show(path: Path) -> str:
 
 def name(key: bytes) -> str:
     """The name of a key, in hex: the first 16 octets of each ticket that the engine seals with it."""
-    # HKDF (RFC 5869) with SHA-384, one block of it.
-    secret = hmac.digest(bytes(hashlib.sha384().digest_size), key, "sha384")
-    return hmac.digest(secret, b"smtptls ticket key name\x01", "sha384")[:16].hex()
+    # HKDF (RFC 5869) with SHA-256, one block of it.
+    secret = hmac.digest(bytes(hashlib.sha256().digest_size), key, "sha256")
+    return hmac.digest(secret, b"smtptls ticket key name\x01", "sha256")[:16].hex()
 
 
 def _parse(text: bytes, path: Path) -> Keys:

@@ -36,6 +36,7 @@ THREADS = 32
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # Beyond what is warm: 4 KB a session would be lost here at 2,000 sessions, and 1 KB at 10,000.
 GROWTH = 8_000_000
+ROUNDS = 3
 
 
 class Box:
@@ -195,16 +196,25 @@ def test_nothing_is_lost_and_nothing_grows(
 
     before = descriptors()
     WAYS[way](busy.port, contexts[0], subjects(0, warm))
-    opened, used, begun = descriptors(before), resident(), time.monotonic()
-    assert opened == before
-    WAYS[way](busy.port, contexts[0], subjects(warm, sessions))
-    took = time.monotonic() - begun
-    opened, growth = descriptors(before), resident() - used
-    if "SMTPTLS_SESSIONS" in os.environ:
-        with capsys.disabled():
-            rate, mega = sessions / took, used / 1e6
-            print(f"\n{way}: {sessions} sessions, {rate:.0f}/s; RSS {mega:.1f} MB and {growth} octets more")
-    assert busy.handler.came == Counter(subjects(0, warm + sessions))
-    assert busy.handler.tls == warm + sessions
+    assert descriptors(before) == before
+    done = warm
+    # On a busy machine more sessions are open at once than before, which takes memory once. What leaks takes it each
+    # time.
+    for _ in range(ROUNDS):
+        used, begun = resident(), time.monotonic()
+        WAYS[way](busy.port, contexts[0], subjects(done, sessions))
+        done += sessions
+        took = time.monotonic() - begun
+        opened, growth = descriptors(before), resident() - used
+        if "SMTPTLS_SESSIONS" in os.environ:
+            with capsys.disabled():
+                rate, mega = sessions / took, used / 1e6
+                print(
+                    f"\n{way}: {sessions} sessions, {rate:.0f}/s; RSS {mega:.1f} MB and {growth} octets more"
+                )
+        if growth < GROWTH:
+            break
+    assert busy.handler.came == Counter(subjects(0, done))
+    assert busy.handler.tls == done
     assert opened == before
     assert growth < GROWTH, f"{growth / sessions:.0f} octets a session"
