@@ -198,8 +198,8 @@ def test_nothing_is_lost_and_nothing_grows(
     WAYS[way](busy.port, contexts[0], subjects(0, warm))
     assert descriptors(before) == before
     done = warm
-    # On a busy machine more sessions are open at once than before, which takes memory once. What leaks takes it each
-    # time.
+    # On a busy machine more sessions are open at once than before, which takes memory once. What leaks
+    # takes it each time.
     for _ in range(ROUNDS):
         used, begun = resident(), time.monotonic()
         WAYS[way](busy.port, contexts[0], subjects(done, sessions))

@@ -139,8 +139,8 @@ class Outcome:
         return statistics.median(self.times[-count:] if last else self.times[:count]) * 1000
 
     def cpu(self, last: bool) -> float | None:
-        """Milliseconds of the server's processor time that a session took, in the first or last third; nothing if
-        that was over before it was looked at twice.
+        """Milliseconds of the server's processor time that a session took, in the first or last third;
+        nothing if that was over before it was looked at twice.
         """
         begin, end = (2 / 3, 1.0) if last else (0.0, 1 / 3)
         inside = [(n, use) for n, use in self.uses if begin <= n / self.sessions <= end]
