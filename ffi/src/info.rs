@@ -15,7 +15,13 @@ use crate::boundary::{bytes, c_text, free, guard, object, or_null, shared};
 /// smtptls_info_from_bytes() made is yours to free.
 pub struct smtptls_info {
     info: Arc<Info>,
-    /// Text for C, made when it is asked for.
+    asked: OnceLock<Box<Asked>>,
+}
+
+/// What C was told by pointer, made when it is asked for. Apart, for those of thousands of idle sessions that are never
+/// asked.
+#[derive(Default)]
+struct Asked {
     texts: [OnceLock<Option<CString>>; TEXTS],
     names: OnceLock<Vec<CString>>,
     fingerprints: [[OnceLock<Option<CString>>; Digest::ALL.len()]; FingerprintOf::ALL.len()],
@@ -56,14 +62,11 @@ const TEXTS: usize = Text::PeerKeyAlgorithm as usize + 1;
 
 impl smtptls_info {
     pub(crate) fn new(info: Arc<Info>) -> smtptls_info {
-        smtptls_info {
-            info,
-            texts: [const { OnceLock::new() }; TEXTS],
-            names: OnceLock::new(),
-            fingerprints: Default::default(),
-            end_point: OnceLock::new(),
-            bytes: OnceLock::new(),
-        }
+        smtptls_info { info, asked: OnceLock::new() }
+    }
+
+    fn asked(&self) -> &Asked {
+        self.asked.get_or_init(Box::default)
     }
 }
 
@@ -93,7 +96,7 @@ unsafe fn text(
     // SAFETY: as the caller of this function vouches.
     let Some(info) = (unsafe { shared(info) }) else { return std::ptr::null() };
     let made = || guard(|| make(&info.info)).ok().flatten().map(c_text);
-    or_null(info.texts[which as usize].get_or_init(made).as_ref())
+    or_null(info.asked().texts[which as usize].get_or_init(made).as_ref())
 }
 
 /// Octets and their length, or NULL and 0.
@@ -343,7 +346,7 @@ pub unsafe extern "C" fn smtptls_info_server_end_point(
     unsafe {
         let found = shared(info).and_then(|info| {
             let binding = || guard(|| info.info.server_end_point()).ok().flatten();
-            info.end_point.get_or_init(binding).as_deref()
+            info.asked().end_point.get_or_init(binding).as_deref()
         });
         octets(found, len)
     }
@@ -375,7 +378,7 @@ pub unsafe extern "C" fn smtptls_info_to_bytes(info: *const smtptls_info, len: *
     // SAFETY: the header asks for NULL or an info that is not freed, and a size_t or NULL at len.
     unsafe {
         let found = shared(info).map(|info| {
-            info.bytes.get_or_init(|| guard(|| info.info.to_bytes()).unwrap_or_default()).as_slice()
+            info.asked().bytes.get_or_init(|| guard(|| info.info.to_bytes()).unwrap_or_default()).as_slice()
         });
         octets(found, len)
     }

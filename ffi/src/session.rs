@@ -32,8 +32,7 @@ pub struct smtptls_session {
     poisoned: bool,
     /// Of the last call that failed.
     error: Option<Box<smtptls_error>>,
-    /// Made when it is asked for. It is as large as a third of the rest, so only then.
-    info: OnceCell<Box<smtptls_info>>,
+    info: OnceCell<smtptls_info>,
     reply: Option<CString>,
     hello: Option<CString>,
 }

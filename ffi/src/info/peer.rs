@@ -46,7 +46,7 @@ pub unsafe extern "C" fn smtptls_info_peer_fingerprint(
         let made = guard(|| info.info.peer_fingerprint(FingerprintOf::ALL[of], Digest::ALL[digest]));
         made.ok().flatten().map(c_text)
     };
-    or_null(info.fingerprints[of][digest].get_or_init(made).as_ref())
+    or_null(info.asked().fingerprints[of][digest].get_or_init(made).as_ref())
 }
 
 /// The subject of the peer's certificate as in RFC 4514, or NULL.
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn smtptls_info_peer_name(info: *const smtptls_info, index
         let names = guard(|| info.info.peer_names()).unwrap_or_default();
         names.into_iter().map(c_text).collect::<Vec<_>>()
     };
-    or_null(info.names.get_or_init(made).get(index))
+    or_null(info.asked().names.get_or_init(made).get(index))
 }
 
 /// When the peer's certificate begins, in seconds since 1970; -1 without one.

@@ -58,9 +58,7 @@ pub unsafe extern "C" fn smtptls_session_info(session: *const smtptls_session) -
     // SAFETY: the header asks for a session that is not freed.
     unsafe {
         look(session, std::ptr::null(), |session| match session.stream.session().shared_info() {
-            Some(info) => {
-                std::ptr::from_ref(&**session.info.get_or_init(|| Box::new(smtptls_info::new(info))))
-            }
+            Some(info) => std::ptr::from_ref(session.info.get_or_init(|| smtptls_info::new(info))),
             None => std::ptr::null(),
         })
     }
