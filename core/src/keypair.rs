@@ -101,10 +101,10 @@ fn shown(path: &Path) -> String {
 /// An OCSP response in DER (RFC 6960). What it says is for clients to judge.
 fn staple(path: &Path) -> Result<Vec<u8>, Error> {
     const SEQUENCE: u8 = 0x30;
-    let failed = |error| Error::local_io(Code::File, format!("cannot read {}", shown(path)), &error);
-    let staple = std::fs::read(path).map_err(failed)?;
-    match staple.first() == Some(&SEQUENCE) && staple.len() < 65_536 {
-        true => Ok(staple),
+    const LARGEST: u64 = 65_535;
+    let staple = crate::file::read(path, LARGEST)?;
+    match staple.first() == Some(&SEQUENCE) {
+        true => Ok(staple.to_vec()),
         false => {
             let message = format!("{} is no OCSP response in DER", shown(path));
             Err(Error::local(Code::CertificateParse, message))

@@ -45,6 +45,7 @@ mod dialog;
 mod dnssec;
 mod error;
 mod fd;
+mod file;
 mod fingerprint;
 mod info;
 mod keypair;

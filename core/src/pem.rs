@@ -26,13 +26,7 @@ pub(crate) struct Pem {
 impl Pem {
     pub fn from_file(path: &Path) -> Result<Pem, Error> {
         let source = crate::error::escape(path.as_os_str().as_encoded_bytes());
-        let failed = |error| Error::local_io(Code::File, format!("cannot read {source}"), &error);
-        let size = std::fs::metadata(path).map_err(failed)?.len();
-        if size > LARGEST {
-            return Err(Error::local(Code::File, format!("{source} is larger than {LARGEST} bytes")));
-        }
-        let text = Zeroizing::new(std::fs::read(path).map_err(failed)?);
-        Ok(Pem { text, source })
+        Ok(Pem { text: crate::file::read(path, LARGEST)?, source })
     }
 
     pub fn from_memory(text: &[u8]) -> Pem {

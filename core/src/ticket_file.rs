@@ -24,11 +24,7 @@ const LARGEST: u64 = 64 * 1024;
 /// The keys of a file, the current one first.
 pub(crate) fn read(path: &Path) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
     let source = crate::error::escape(path.as_os_str().as_encoded_bytes());
-    let failed = |error| Error::local_io(Code::File, format!("cannot read {source}"), &error);
-    if std::fs::metadata(path).map_err(failed)?.len() > LARGEST {
-        return Err(Error::local(Code::File, format!("{source} is larger than {LARGEST} bytes")));
-    }
-    let text = Zeroizing::new(std::fs::read(path).map_err(failed)?);
+    let text = crate::file::read(path, LARGEST)?;
     parse(&text).map_err(|why| Error::local(Code::KeyParse, format!("{source}: {why}")))
 }
 

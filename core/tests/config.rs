@@ -5,7 +5,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::*;
-use smtptls::{Code, Config, TlsVersion};
+use smtptls::{Code, Config, ConfigBuilder, TlsVersion};
 
 struct Files(tempfile::TempDir);
 
@@ -135,5 +135,23 @@ fn versions() {
         let mut s = Session::server(&make(*version), &Policy::new(Level::May));
         start_both(&mut c, &mut s, Entry::Handshake, usize::MAX).0.unwrap();
         assert_eq!(c.info().unwrap().version(), "TLSv1.3");
+    }
+}
+
+/// SEC-8: a path may name a device that never ends, and whose size is 0.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_without_an_end() {
+    let zero = std::path::Path::new("/dev/zero");
+    for add in [
+        (|builder, path| builder.add_roots_file(path).map(drop)) as fn(&mut ConfigBuilder, _) -> _,
+        |builder, path| builder.add_keypair_file(path, path).map(drop),
+        |builder, path| builder.ticket_key_file(path).map(drop),
+        |builder, path| builder.add_crl_file(path).map(drop),
+    ] {
+        let mut builder = Config::builder();
+        let error = add(&mut builder, zero).unwrap_err();
+        assert_eq!(error.code(), Code::File, "{error}");
+        assert!(error.message().contains("/dev/zero is larger than"), "{error}");
     }
 }
