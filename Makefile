@@ -158,11 +158,11 @@ wheel: $(VENV)/installed
 licences:
 	$(PYTHON) python/licences/collect.py
 
-# System calls, CPU and sizes, beside OpenSSL.
-bench: examples $(VENV)/installed
-	$(VENV)/bin/python tests/bench/bench.py
-	$(VENV)/bin/python tests/bench/server.py
-	$(VENV)/bin/python tests/bench/python.py
+# What everything costs beside OpenSSL, GnuTLS, rustls from Rust and Python's ssl, into docs/performance.md and
+# build/bench/bench.json. With QUICK=1 in five minutes. libgnutls28-dev is needed besides.
+bench: library python $(VENV)/installed
+	$(VENV)/bin/pip install --quiet -r tests/bench/requirements.txt
+	$(VENV)/bin/python tests/bench/bench.py $(if $(QUICK),--quick)
 
 # Random input for the engine and the C library, a minute a target; tests/fuzz/README.md says how to go on from there.
 # It needs cargo-fuzz, and builds everything once more with instruments.

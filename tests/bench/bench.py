@@ -1,4 +1,4 @@
-"""Where smtptls stands beside OpenSSL, GnuTLS and rustls: `make bench`, or `make bench QUICK=1`. run.py says more."""
+"""Where smtptls stands beside OpenSSL, GnuTLS and rustls: `make bench`. run.py says more."""
 
 from __future__ import annotations
 

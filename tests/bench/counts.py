@@ -15,7 +15,8 @@ from bench.programs import Job
 FEWER, MORE = 10, 20
 # A session is the same in whatever order the two ends are scheduled, or nearly: on one core they take turns.
 INPUT_OUTPUT = {
-    "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "poll", "ppoll", "select", "pselect6",
+    "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "poll", "ppoll", "select",
+    "pselect6",
 }  # fmt: skip
 READS_AND_WRITES = INPUT_OUTPUT - {"poll", "ppoll", "select", "pselect6"}
 
@@ -69,14 +70,16 @@ class Counter:
         """Allocations, and octets of them."""
 
         def count(job: Job) -> Counts:
-            text = self.under(job, role, "valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", "--log-file=LOG")
+            text = self.under(
+                job, role, "valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", "--log-file=LOG"
+            )
             octets, blocks = re.findall(r"[\d,]+", found(r"Total: +([\d,]+ bytes in [\d,]+ blocks)", text))
             return {"octets": plain(octets), "blocks": plain(blocks)}
 
         return difference(job, count, fewer, more)
 
     def segments(self, job: Job, role: str) -> Counts:
-        """Segments with data that TCP has sent and received; a segment of loopback is a write, unless it is long."""
+        """Segments with data that TCP has sent and received; on loopback a write, unless it is long."""
         said = replace(job, both=(*job.both, "-i"), sessions=MORE).run(self.folder)[role]
         return {"out": said["segments_out"], "in": said["segments_in"]}
 

@@ -12,14 +12,18 @@ from bench.rows import Row
 
 ROLES = ("client", "server")
 # Flags beside the library: OpenSSL can give back the buffers of an idle session.
-KINDS: dict[str, tuple[str, Words]] = {"openssl": (THEIRS, ()), "lean": (THEIRS, ("-l",)), "gnutls": ("gnutls", ())}
+KINDS: dict[str, tuple[str, Words]] = {
+    "openssl": (THEIRS, ()),
+    "lean": (THEIRS, ("-l",)),
+    "gnutls": ("gnutls", ()),
+}
 KINDS |= {OURS: (OURS, ()), "direct": ("direct", ())}
 
 
 def open_many(
     pki: Paths, folder: Path, library: str, role: str, count: int, already: int = 100, flags: Words = ()
 ) -> dict[str, float]:
-    """What each of `count` idle connections of one role takes, in octets and microseconds, while `already` are open."""
+    """What each of `count` idle connections takes, in octets and microseconds, while `already` are open."""
     libraries = {"client": THEIRS, "server": THEIRS} | {role: library}
     files: dict[str, Words] = {"client": ("-a", pki.ca), "server": ("-c", pki.leaf, "-k", pki.leaf_key)}
     files[role] = (*files[role], *flags)
@@ -37,11 +41,18 @@ def open_many(
     return said[role]
 
 
-def rows(pki: Paths, folder: Path, count: int, show: Callable[[Row], None] = lambda row: None) -> Iterator[Row]:
+def rows(
+    pki: Paths, folder: Path, count: int, show: Callable[[Row], None] = lambda row: None
+) -> Iterator[Row]:
     for role in ROLES:
         found = {
             name: open_many(pki, folder, library, role, count, flags=flags)
             for name, (library, flags) in KINDS.items()
         }
-        for key, title in (("heap", "heap of an idle connection"), ("resident", "memory of an idle connection (RSS)")):
-            yield Row(f"idle-{key}", title, role, "KB", {name: said[key] / 1000 for name, said in found.items()})
+        for key, title in (
+            ("heap", "heap of an idle connection"),
+            ("resident", "memory of an idle connection (RSS)"),
+        ):
+            yield Row(
+                f"idle-{key}", title, role, "KB", {name: said[key] / 1000 for name, said in found.items()}
+            )

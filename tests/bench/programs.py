@@ -63,7 +63,7 @@ def pinned(core: int | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(words: Words, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program with pipes, which is ended with the block; what it says on stderr goes into an error of the block."""
+    """A program with pipes, which is ended with the block; its stderr goes into an error of the block."""
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
             [str(word) for word in words],
@@ -123,7 +123,7 @@ class Job:
     def run(
         self, folder: Path, between: contextlib.AbstractContextManager[Any] | None = None
     ) -> dict[str, dict[str, float]]:
-        """What each role says of itself at its end. `between` gives a way to another port than the server's."""
+        """What each role says of itself at its end. `between` leads to another port than the server's."""
         environment = os.environ | self.environment
         with pinned(self.core), running(self.words(folder, "server"), env=environment) as server:
             port = line(server)

@@ -57,7 +57,9 @@ def instructions(pki: Paths, folder: Path, quick: bool) -> Iterator[Row]:
             continue
         yield from each(
             RUST,
-            lambda library, role, flags=flags: counter.instructions(job(pki, library, role, flags), role) / 1e6,  # type: ignore[misc]
+            lambda library, role, flags=flags: (
+                counter.instructions(job(pki, library, role, flags), role) / 1e6
+            ),  # type: ignore[misc]
             f"instructions-{key}",
             f"instructions, {title}",
             "million",
@@ -84,8 +86,7 @@ def system_calls(pki: Paths, folder: Path, quick: bool) -> Iterator[Row]:
     for key in ("session", "pipelined"):
         title, flags = KINDS[key]
         for role in ROLES:
-            values = {name: counter.segments(job(pki, name, role, flags), role) for name in WITH_NONE}
-            sent = {name: count["out"] for name, count in values.items()}
+            sent = {name: counter.segments(job(pki, name, role, flags), role)["out"] for name in WITH_NONE}
             yield Row(f"segments-{key}", f"segments sent, {title}", role, "", sent)
 
 
@@ -126,12 +127,18 @@ def allocations(pki: Paths, folder: Path, quick: bool) -> Iterator[Row]:
             return (blocks[1] - blocks[0]) / records
 
         yield Row(
-            "allocations-record", "allocations, a record of 16 KB", role, "", {n: of_records(n) for n in PEERS}
+            "allocations-record",
+            "allocations, a record of 16 KB",
+            role,
+            "",
+            {n: of_records(n) for n in PEERS},
         )
 
 
 def sizes(folder: Path) -> Iterator[Row]:
-    yield Row("size", "stripped library", "both", "MB", {OURS: stripped(LIBRARY / "libsmtptls.so", folder) / 1e6})
+    yield Row(
+        "size", "stripped library", "both", "MB", {OURS: stripped(LIBRARY / "libsmtptls.so", folder) / 1e6}
+    )
 
 
 def stripped(library: Path, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Round trips: a proxy between a client and a server delays what it carries, and counts the turns of the client."""
+"""Round trips: a proxy between client and server delays what it carries, and counts the client's turns."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from typing import Self
 
 from bench.programs import Job
 
-DELAY = 0.004  # seconds each way: longer than either end takes to answer, so that each waits for what it needs
+DELAY = (
+    0.004  # seconds each way: longer than either end takes to answer, so that each waits for what it needs
+)
 SESSIONS = 4
 # TCP's own handshake, and the greeting, for which no octet of the client is needed.
 BEFORE_THE_FIRST_TURN = 2
 
 
 class Proxy:
-    """Carries one connection after another to a port. A turn of the client begins with its first octets after it
-    was given something, and is one when it is answered: a close_notify at the end is none."""
+    """Carries one connection after another to a port. A turn of the client begins with its first octets
+    after it was given something, and is one when it is answered: a close_notify at the end is none.
+    """
 
     def __init__(self) -> None:
         self.turns: list[int] = []  # of each connection
@@ -84,7 +87,7 @@ class Proxy:
 
 
 def round_trips(job: Job, folder: Path) -> float:
-    """Of a session, from TCP's handshake to the reply to QUIT. Where a session resumes, the first one is left out."""
+    """Of a session, from TCP's handshake to the reply to QUIT; where it resumes, without the first one."""
     proxy = Proxy()
     replace(job, warm=0, sessions=1 + SESSIONS).run(folder, proxy)
     return statistics.median(proxy.turns[1:]) + BEFORE_THE_FIRST_TURN

@@ -1,4 +1,4 @@
-"""CPU of whole sessions, bulk, lines, forks and the start of a process: each library in turn, against the same peer."""
+"""CPU of whole sessions, bulk, lines, forks, the start of a process: each library against the same peer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Kind:
-    """What is measured. Counts are those of a full run; a quick one has fewer sessions and smaller messages."""
+    """What is measured, in a full run; a quick one has fewer sessions and smaller messages."""
 
     key: str
     title: str
@@ -37,7 +37,7 @@ class Kind:
     roots: str = "ca"
 
 
-FORKED = {"sessions": 40, "warm": 5}
+FORKED, WARMED = 40, 5  # sessions
 KINDS = (
     Kind("session", "whole session", libraries=WITH_NONE),
     Kind("session-same", "the same, X25519 and AES-128-GCM for all", both=("-S",)),
@@ -46,24 +46,63 @@ KINDS = (
     Kind("pipelined-resumed", "resumed, with PIPELINING", client=("-P", "-r")),
     Kind("tls12", "TLS 1.2", both=("-v", "12")),
     Kind("rsa", "RSA-2048", pair="rsa"),
-    Kind("fork-parent", "fork for each, Config in the parent", ("-f", "parent"), ("-f", "parent"), **FORKED),
-    Kind("fork-child", "fork for each, Config in the child", ("-f", "child"), ("-f", "child"), **FORKED),
+    Kind(
+        "fork-parent",
+        "fork for each, Config in the parent",
+        ("-f", "parent"),
+        ("-f", "parent"),
+        sessions=FORKED,
+        warm=WARMED,
+    ),
+    Kind(
+        "fork-child",
+        "fork for each, Config in the child",
+        ("-f", "child"),
+        ("-f", "child"),
+        sessions=FORKED,
+        warm=WARMED,
+    ),
     Kind(
         "fork-system",
         "the same, system's roots loaded in the child",
         ("-f", "child"),
         roles=("client",),
         roots="system",
-        **FORKED,
+        sessions=FORKED,
+        warm=WARMED,
     ),
-    Kind("start", "a process from its start to the end of its session", sessions=1, warm=0, figure="process_us"),
-    Kind("start-system", "the same with the system's roots", roles=("client",), sessions=1, warm=0,
-         figure="process_us", roots="system"),
+    Kind(
+        "start", "a process from its start to the end of its session", sessions=1, warm=0, figure="process_us"
+    ),
+    Kind(
+        "start-system",
+        "the same with the system's roots",
+        roles=("client",),
+        sessions=1,
+        warm=0,
+        figure="process_us",
+        roots="system",
+    ),
     Kind("bulk", "bulk, 16 KB writes", sessions=1, warm=1, size=64, libraries=WITH_NONE),
     Kind("bulk-more", "bulk, 16 KB writes, more is said to follow", ("-g",), sessions=1, warm=1, size=64),
-    Kind("lines", "lines, 80 octets a write, more is said to follow", ("-g", "-s", "80"), sessions=1, warm=1, size=4),
-    Kind("lines-16k", "the same octets, 16 KB a write", ("-g",), sessions=1, warm=1, size=4, libraries=WITH_NONE),
-)  # fmt: skip
+    Kind(
+        "lines",
+        "lines, 80 octets a write, more is said to follow",
+        ("-g", "-s", "80"),
+        sessions=1,
+        warm=1,
+        size=4,
+    ),
+    Kind(
+        "lines-16k",
+        "the same octets, 16 KB a write",
+        ("-g",),
+        sessions=1,
+        warm=1,
+        size=4,
+        libraries=WITH_NONE,
+    ),
+)
 # A start differs by more from run to run than a mean over many sessions does.
 MORE_ROUNDS = {"start": 3, "start-system": 2}
 
@@ -101,7 +140,9 @@ def value(kind: Kind, said: dict[str, float], quick: bool) -> float:
 
 def measure(kind: Kind, pki: Paths, folder: Path, rounds: int, quick: bool) -> Iterator[Row]:
     """A row for each role."""
-    found: dict[str, dict[str, list[float]]] = {role: {name: [] for name in kind.libraries} for role in kind.roles}
+    found: dict[str, dict[str, list[float]]] = {
+        role: {name: [] for name in kind.libraries} for role in kind.roles
+    }
     for _ in range(rounds * MORE_ROUNDS.get(kind.key, 1)):
         for library in kind.libraries:
             # Without TLS both ends must be so.

@@ -52,7 +52,8 @@ struct options options_read(int argc, char **argv, bool server)
         case 'i': options.segments = true; break;
         default: fprintf(stderr, "%s:\n%s", argv[0], usage); exit(2);
         }
-    if (optind != argc || options.message.chunk == 0 || options.message.chunk > 65536) {
+    /* Whole lines: the end of the message begins one. */
+    if (optind != argc || options.message.chunk == 0 || options.message.chunk > 65536 || options.message.size % LINE) {
         fprintf(stderr, "%s:\n%s", argv[0], usage);
         exit(2);
     }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,12 +40,17 @@ int main(int argc, char **argv)
     struct tls **kept = calloc((size_t)all, sizeof *kept);
     int *fds = calloc((size_t)all, sizeof *fds);
     struct smtp smtp;
+    struct rlimit descriptors;
     size_t heap_before = 0, resident_before = 0;
     double begun = 0;
     int listener;
     long n;
     char line[64];
 
+    /* As many descriptors as are allowed: the usual limit is far below a server's. */
+    getrlimit(RLIMIT_NOFILE, &descriptors);
+    descriptors.rlim_cur = descriptors.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &descriptors);
     if (!kept || !fds || !tls_setup(&options.tls))
         return 1;
     memset(&smtp, 0, sizeof smtp);

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #define END ".\r\n"
-#define LINE 80 /* octets of a line of the body, with its CRLF */
 
 static bool put(struct smtp *smtp, const void *text, size_t len, bool more)
 {

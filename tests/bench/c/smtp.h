@@ -16,6 +16,8 @@ struct smtp {
     char out[1024];
 };
 
+#define LINE 80 /* octets of a line of the body, with its CRLF */
+
 struct message {
     size_t size;     /* octets of the body */
     size_t chunk;    /* octets of each write of it */
