@@ -113,7 +113,7 @@ def draw(rows: Sequence[Row], charts: Sequence[Series]) -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "smtptls"
+    matplotlib.rcParams |= {"svg.hashsalt": "smtptls", "svg.fonttype": "none", "font.size": 8}
     from matplotlib import pyplot
 
     shown = [row for key in BARS for row in rows if row.key == key and row.ratio() is not None]
@@ -132,7 +132,7 @@ def draw(rows: Sequence[Row], charts: Sequence[Series]) -> None:
     )
     axes.invert_yaxis()
     axes.set_xlabel("cost beside OpenSSL's: CPU, or memory of an idle connection; less is better")
-    axes.legend(fontsize=7)
+    axes.legend()
     save(figure, CHART)
 
     figure, places = pyplot.subplots(1, len(charts), figsize=(3 * len(charts), 3))
@@ -140,8 +140,7 @@ def draw(rows: Sequence[Row], charts: Sequence[Series]) -> None:
         for name, values in series.lines.items():
             axes.plot(series.at, values, marker=".", label=name)
         axes.set(xscale="log", yscale="log", title=series.title, xlabel=series.across, ylabel=series.up)
-        axes.title.set_fontsize(8)
-        axes.legend(fontsize=5)
+        axes.legend(fontsize=6, framealpha=0.5)
     save(figure, GROWTH)
 
 
