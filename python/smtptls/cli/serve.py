@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import re
 import signal
@@ -213,7 +214,10 @@ def _write(path: str, content: bytes) -> None:
 
 
 def port(asked: str) -> int:
-    return 0 if asked == "0" else shared.port(asked)
+    try:
+        return 0 if asked == "0" else shared.port(asked)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or 0 for any that is free") from error
 
 
 def size(text: str) -> int:
@@ -223,9 +227,12 @@ def size(text: str) -> int:
 
 
 def milliseconds(text: str) -> float:
-    number = shared.seconds(text) / 1000
+    try:
+        number = shared.seconds(text) / 1000
+    except argparse.ArgumentTypeError:
+        number = math.inf
     if number > 10:
-        raise argparse.ArgumentTypeError(f"{text!r}: more than 10000 ms before each octet")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds above 0, up to 10000")
     return number
 
 
