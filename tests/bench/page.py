@@ -69,9 +69,13 @@ def write(
         ),
         "figures": table(lines(rows)),
         "python": table(
-            [["figure", "unit", "ssl", "smtptls", "smtptls / ssl"]]
+            [["figure", "unit", "ssl", "pyrtls", "smtptls", "smtptls / ssl"]]
             + [
-                [title, row["unit"], number(row["ssl"]), number(row["smtptls"]), number(row["ratio"])]
+                [
+                    title,
+                    row["unit"],
+                    *(number(row.get(name)) for name in ("ssl", "pyrtls", "smtptls", "ratio")),
+                ]
                 for title, row in document["python"].items()
             ]
         ),

@@ -32,6 +32,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 import smtptls  # noqa: E402  (the path above comes first)
 from ca.ca import NAME, Paths, make  # noqa: E402
 
+from bench.pyrtls_part import parts  # noqa: E402
+
 BLOCK = b"x" * 65536
 
 
@@ -406,6 +408,12 @@ def main() -> None:
                     for side in both:
                         found[side.name].append(measure(side))
                 show(title, unit, *found.values())
+            for role, measure_part in parts(pki, both[0].client, both[0].server, 40 * bench.scale).items():
+                title = f"handshake, {role}'s part"
+                if title in figures:
+                    median = statistics.median(measure_part() for _ in range(rounds))
+                    figures[title]["pyrtls"] = median
+                    print(f"{title + ': pyrtls':36} {'us':>5} {median:9.1f}", flush=True)
             for module in ("smtptls", "smtptls._sslcontext"):
                 if options.only in f"import {module}":
                     times: tuple[list[float], list[float]] = ([], [])

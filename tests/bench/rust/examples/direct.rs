@@ -15,7 +15,7 @@ use rustls::{
     CipherSuite, ClientConfig, ClientConnection, Connection, NamedGroup, RootCertStore, ServerConfig,
     ServerConnection,
 };
-use smtptls_bench::{Settings, socket, starttls, text};
+use smtptls_bench::{Settings, socket, starttls};
 
 /// As much as is gathered before it is sent.
 const GATHERED: usize = 65536;
@@ -52,7 +52,7 @@ fn certificates(path: &str) -> Vec<CertificateDer<'static>> {
 
 fn client(settings: &Settings, versions: &[&'static rustls::SupportedProtocolVersion]) -> Role {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(text(settings.ca)));
+    roots.add_parsable_certificates(certificates(settings.ca.text()));
     let builder = ClientConfig::builder_with_provider(provider(settings.same));
     let mut config = builder
         .with_protocol_versions(versions)
@@ -61,16 +61,16 @@ fn client(settings: &Settings, versions: &[&'static rustls::SupportedProtocolVer
         .with_no_client_auth();
     config.resumption =
         if settings.resume { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
-    Role::Client(Arc::new(config), ServerName::try_from(text(settings.name)).expect("a name"))
+    Role::Client(Arc::new(config), ServerName::try_from(settings.name.text()).expect("a name"))
 }
 
 fn server(settings: &Settings, versions: &[&'static rustls::SupportedProtocolVersion]) -> Role {
-    let key = PrivateKeyDer::from_pem_file(text(settings.key)).expect("a key");
+    let key = PrivateKeyDer::from_pem_file(settings.key.text()).expect("a key");
     let mut config = ServerConfig::builder_with_provider(provider(settings.same))
         .with_protocol_versions(versions)
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(certificates(text(settings.chain)), key)
+        .with_single_cert(certificates(settings.chain.text()), key)
         .expect("a key pair");
     config.ticketer = aws_lc_rs::Ticketer::new().expect("random octets");
     config.send_tls13_tickets = 1;

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 
 use smtptls::{Close, Config, Entry, Error, Fd, Level, Limit, Mode, Policy, Progress, Stream, TlsVersion};
-use smtptls_bench::{Settings, text};
+use smtptls_bench::Settings;
 
 /// `struct tls`.
 pub type Session = Stream<Fd<'static>>;
@@ -23,9 +23,9 @@ fn make(settings: &Settings) -> Result<Config, Error> {
     let mut builder = Config::builder();
     if settings.server {
         let key: [u8; 32] = std::array::from_fn(|n| n as u8);
-        builder.add_keypair_file(text(settings.chain), text(settings.key))?.ticket_keys(&[&key])?;
+        builder.add_keypair_file(settings.chain.text(), settings.key.text())?.ticket_keys(&[&key])?;
     } else {
-        builder.add_roots_file(text(settings.ca))?.client_sessions(if settings.resume { 8 } else { 0 });
+        builder.add_roots_file(settings.ca.text())?.client_sessions(if settings.resume { 8 } else { 0 });
     }
     if settings.version == 12 {
         builder.max_version(TlsVersion::Tls12);
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn tls_setup(settings: *const Settings) -> bool {
     let settings = unsafe { &*settings };
     match make(settings) {
         Ok(config) => {
-            let host = (!settings.server).then(|| text(settings.name));
+            let host = (!settings.server).then(|| settings.name.text());
             ROLE.set(Role { config, host }).is_ok()
         }
         Err(error) => {

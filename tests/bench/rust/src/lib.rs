@@ -17,21 +17,28 @@ pub struct Settings {
     pub lean: bool,
     pub limits: bool,
     pub version: c_int,
-    pub ca: *const c_char,
-    pub chain: *const c_char,
-    pub key: *const c_char,
-    pub name: *const c_char,
+    pub ca: Word,
+    pub chain: Word,
+    pub key: Word,
+    pub name: Word,
 }
 
-/// A string of the driver's, which lives as long as the process.
-///
-/// # Panics
-/// If it is NULL or not UTF-8.
-#[must_use]
-pub fn text(string: *const c_char) -> &'static str {
-    assert!(!string.is_null(), "an option is missing");
-    // SAFETY: the drivers' settings are words of their command line, which end with NUL and stay.
-    unsafe { CStr::from_ptr(string) }.to_str().expect("UTF-8")
+/// A word of the driver's command line, which stays as long as the process. Only the driver, in C, makes one.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Word(*const c_char);
+
+impl Word {
+    /// It as text.
+    ///
+    /// # Panics
+    /// If it is NULL or not UTF-8.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        assert!(!self.0.is_null(), "an option is missing");
+        // SAFETY: words of a command line end with NUL, and stay.
+        unsafe { CStr::from_ptr(self.0) }.to_str().expect("UTF-8")
+    }
 }
 
 /// The driver's socket, which is closed by the driver.
