@@ -17,7 +17,7 @@ def parts(
 ) -> dict[str, Callable[[], float]]:
     """For each role what gives the microseconds of CPU of one handshake; nothing without pyrtls."""
     try:
-        import pyrtls  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pyrtls
     except ImportError:
         return {}
     trusting = pyrtls.ClientConfig(platform_verifier=False, custom_roots=[pki.ca.read_text()])
