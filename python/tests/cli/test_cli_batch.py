@@ -37,6 +37,14 @@ CHECK = ("check", "--ca", "none", "--level", "encrypt")
 BOM = b"\xef\xbb\xbf"
 
 
+@pytest.fixture(autouse=True)
+def hears_interrupts() -> Iterator[None]:
+    """A shell that starts the tests in the background has SIGINT ignored in them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def fine(pki: Any) -> Serve:
     return server(pki.leaf, pki.leaf_key)
