@@ -58,6 +58,7 @@ def write(
 ) -> None:
     about = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
     kind = "`make bench QUICK=1`" if document["quick"] else "`make bench`"
+    columns = max((len(series.at) for series in charts), default=0)
     parts = {
         "machine": f"{kind}: {about}.",
         "targets": table(
@@ -80,8 +81,8 @@ def write(
             ]
         ),
         "growth": table(
-            [["figure", "of", *("" for _ in range(7)), "steepest power"]]
-            + [line for series in charts for line in growing(series)]
+            [["figure", "of", *("" for _ in range(columns)), "steepest power"]]
+            + [line for series in charts for line in growing(series, columns)]
         ),
     }
     text = PAGE.read_text()
@@ -96,9 +97,9 @@ def write(
     draw(rows, charts)
 
 
-def growing(series: Series) -> list[list[str]]:
+def growing(series: Series, columns: int) -> list[list[str]]:
     """A line for what it grows with, and one for each of its lines."""
-    room = ["" for _ in range(7 - len(series.at))]
+    room = ["" for _ in range(columns - len(series.at))]
     found = [[f"**{series.title}**", series.across, *(f"{at:,}" for at in series.at), *room, ""]]
     for name, values in series.lines.items():
         found.append([name, series.up, *map(number, values), *room, f"{series.steepest(name):.2f}"])
