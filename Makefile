@@ -167,7 +167,7 @@ bench: library python $(VENV)/installed
 # Random input for the engine and the C library, a minute a target; tests/fuzz/README.md says how to go on from there.
 # It needs cargo-fuzz, and builds everything once more with instruments.
 fuzz:
-	$(PYTHON) tests/fuzz/run.py --seconds 60
+	$(PYTHON) tests/fuzz/run.py --seconds 60 $(if $(SEED),--seed $(SEED))
 
 # The Rust and the C tests once more, with AddressSanitizer, which also looks for leaks, in the library and in the
 # programs; aws-lc's own code is as ever. It takes a nightly feature of rustc, and minutes to build, and so is no part of

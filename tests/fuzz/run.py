@@ -70,10 +70,10 @@ def folders(target: str) -> list[Path]:
     return [path for name in INPUTS if (path := HERE / name / target).is_dir()]
 
 
-def fuzz(programs: Path, target: str, seconds: int) -> bool:
-    """Fuzzes one target, and says how far it came. Whether all is well."""
+def fuzz(programs: Path, target: str, seconds: int, seed: int) -> bool:
+    """Fuzzes one target, and says how far it came. Whether all is well. The seed 0 is a new one each time."""
     (HERE / "found" / target).mkdir(parents=True, exist_ok=True)
-    command = [str(programs / target), *arguments(target), f"-max_total_time={seconds}"]
+    command = [str(programs / target), *arguments(target), f"-max_total_time={seconds}", f"-seed={seed}"]
     command += ["-print_final_stats=1", *map(str, folders(target))]
     began = time.monotonic()
     run = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment())
@@ -133,6 +133,9 @@ def main() -> int:
     what.add_argument("--seconds", type=int, metavar="N")
     what.add_argument("--minimize", action="store_true")
     what.add_argument("--replay", action="store_true")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same inputs as far as time allows"
+    )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
@@ -149,7 +152,9 @@ def main() -> int:
         return 0
     # Each gets its turn, whatever became of the one before.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda target: fuzz(programs, target, options.seconds), targets))
+        results = list(
+            pool.map(lambda target: fuzz(programs, target, options.seconds, options.seed), targets)
+        )
     return 0 if all(results) else 1
 
 
