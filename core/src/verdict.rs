@@ -42,19 +42,18 @@ fn facts_at(
     chain: &[CertificateDer<'_>],
     now: UnixTime,
 ) -> Facts {
-    let (lists, algorithms) = (config.revocation_lists(), config.algorithms());
-    let trust =
-        Trust { anchors: config.anchors(), lists: &lists, algorithms: &algorithms, now, of: Role::Server };
-    judge(chain, demand, policy, trust)
+    with_trust(config, Role::Server, now, |trust| judge(chain, demand, policy, trust))
 }
 
 /// What is known of a client's chain, as it is now.
 pub(crate) fn client_facts(config: &Config, policy: &Policy, chain: &[CertificateDer<'_>]) -> Facts {
+    with_trust(config, Role::Client, now(), |trust| judge_client(chain, policy, trust))
+}
+
+/// Judges with what a configuration trusts.
+fn with_trust(config: &Config, of: Role, now: UnixTime, judge: impl FnOnce(Trust<'_>) -> Facts) -> Facts {
     let (lists, algorithms) = (config.revocation_lists(), config.algorithms());
-    let now = now();
-    let trust =
-        Trust { anchors: config.anchors(), lists: &lists, algorithms: &algorithms, now, of: Role::Client };
-    judge_client(chain, policy, trust)
+    judge(Trust { anchors: config.anchors(), lists: &lists, algorithms: &algorithms, now, of })
 }
 
 impl Config {

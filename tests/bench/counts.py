@@ -13,12 +13,7 @@ from pathlib import Path
 from bench.programs import Job
 
 FEWER, MORE = 10, 20
-# A session is the same in whatever order the two ends are scheduled, or nearly: on one core they take turns.
-INPUT_OUTPUT = {
-    "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "poll", "ppoll", "select",
-    "pselect6",
-}  # fmt: skip
-READS_AND_WRITES = INPUT_OUTPUT - {"poll", "ppoll", "select", "pselect6"}
+READS_AND_WRITES = {"read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg"}
 
 Counts = dict[str, float]
 
@@ -52,7 +47,7 @@ class Counter:
         return difference(job, count)["all"]
 
     def system_calls(self, job: Job, role: str) -> Counts:
-        """How many in all, of input and output, and of reads and writes alone."""
+        """How many in all, and of reads and writes alone."""
 
         def count(job: Job) -> Counts:
             text = self.under(job, role, "strace", "-f", "-qq", "-c", "-U", "name,calls", "-o", "LOG")
@@ -62,7 +57,6 @@ class Counter:
         calls = difference(job, count)
         return {
             "all": calls["total"],
-            "io": sum(calls.get(name, 0) for name in INPUT_OUTPUT),
             "reads and writes": sum(calls.get(name, 0) for name in READS_AND_WRITES),
         }
 

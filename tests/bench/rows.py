@@ -53,21 +53,10 @@ def number(value: float | None) -> str:
 
 
 def lines(rows: Sequence[Row]) -> list[list[str]]:
-    """A table of them: a heading, then what is printed and stands in the page."""
+    """A table of them, as it stands in the page: a heading, then a line for each."""
     libraries = [name for name in TITLES if any(name in row.values for row in rows)]
     table = [["figure", "role", "unit", *(TITLES[name] for name in libraries), "smtptls / OpenSSL"]]
     for row in rows:
         values = [number(row.values.get(name)) for name in libraries]
         table.append([row.title, row.role, row.unit, *values, number(row.ratio())])
     return table
-
-
-def plain(table: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[n]) for line in table) for n in range(len(table[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if n < 3 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    )

@@ -1,15 +1,12 @@
 /* Whole sessions as a client, one after the other or on threads, in this process or in a child for each. */
 #include "driver.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static struct options options;
-static atomic_long left;
 
 static bool session(bool counted)
 {
@@ -37,34 +34,15 @@ static bool in_child(void)
     return waitpid(child, &status, 0) == child && status == 0;
 }
 
-static void *work(void *unused)
+static bool one(bool counted)
 {
-    (void)unused;
-    while (left-- > 0)
-        if (options.forking == FORK_NOT ? !session(true) : !in_child())
-            exit(1);
-    return NULL;
+    return options.forking == FORK_NOT ? session(counted) : in_child();
 }
 
 int main(int argc, char **argv)
 {
-    pthread_t threads[64];
-    double begun;
-    long n;
-
     options = options_read(argc, argv, false);
     if (options.forking != FORK_CHILD && !tls_setup(&options.tls))
         return 1;
-    for (n = 0; n < options.warm; n++)
-        if (options.forking == FORK_NOT ? !session(false) : !in_child())
-            return 1;
-    begun = microseconds();
-    left = options.count;
-    for (n = 1; n < options.threads; n++)
-        pthread_create(&threads[n], NULL, work, NULL);
-    work(NULL);
-    for (n = 1; n < options.threads; n++)
-        pthread_join(threads[n], NULL);
-    report(microseconds() - begun, options.count);
-    return 0;
+    return run_sessions(&options, one);
 }

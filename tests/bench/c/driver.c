@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,4 +146,37 @@ void report(double spent, long sessions)
 
     printf("us=%.3f resumed=%ld segments_in=%.2f segments_out=%.2f process_us=%.0f\n", spent / (double)sessions, resumed,
            (double)segments_in / all, (double)segments_out / all, microseconds());
+}
+
+static bool (*run_one)(bool counted);
+static atomic_long left;
+
+static void *work(void *unused)
+{
+    (void)unused;
+    while (left-- > 0)
+        if (!run_one(true))
+            exit(1);
+    return NULL;
+}
+
+int run_sessions(const struct options *options, bool (*one)(bool counted))
+{
+    pthread_t threads[64];
+    double begun;
+    long n;
+
+    for (n = 0; n < options->warm; n++)
+        if (!one(false))
+            return 1;
+    begun = microseconds();
+    run_one = one;
+    left = options->count;
+    for (n = 1; n < options->threads; n++)
+        pthread_create(&threads[n], NULL, work, NULL);
+    work(NULL);
+    for (n = 1; n < options->threads; n++)
+        pthread_join(threads[n], NULL);
+    report(microseconds() - begun, options->count);
+    return 0;
 }

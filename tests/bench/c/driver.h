@@ -39,4 +39,8 @@ void count_resumed(bool resumed);
  * was started. */
 void report(double spent, long sessions);
 
+/* The warm sessions and then those that count, on as many threads as were asked for, and their report. What `main`
+ * returns. */
+int run_sessions(const struct options *options, bool (*one)(bool counted));
+
 #endif

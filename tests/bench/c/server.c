@@ -1,17 +1,12 @@
 /* Whole sessions as a server, one after the other or on threads, in this process or in a child for each. */
 #include "driver.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static struct options options;
 static int listener;
-static atomic_long left;
 
 static bool session(int fd, bool counted)
 {
@@ -47,35 +42,11 @@ static bool one(bool counted)
     return options.forking == FORK_NOT ? session(fd, counted) : in_child(fd);
 }
 
-static void *work(void *unused)
-{
-    (void)unused;
-    while (left-- > 0)
-        if (!one(true))
-            exit(1);
-    return NULL;
-}
-
 int main(int argc, char **argv)
 {
-    pthread_t threads[64];
-    double begun;
-    long n;
-
     options = options_read(argc, argv, true);
     if (options.forking != FORK_CHILD && !tls_setup(&options.tls))
         return 1;
     listener = listen_on_loopback();
-    for (n = 0; n < options.warm; n++)
-        if (!one(false))
-            return 1;
-    begun = microseconds();
-    left = options.count;
-    for (n = 1; n < options.threads; n++)
-        pthread_create(&threads[n], NULL, work, NULL);
-    work(NULL);
-    for (n = 1; n < options.threads; n++)
-        pthread_join(threads[n], NULL);
-    report(microseconds() - begun, options.count);
-    return 0;
+    return run_sessions(&options, one);
 }

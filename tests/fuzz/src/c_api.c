@@ -510,9 +510,6 @@ static void on_session(struct input *in) {
     (void)!smtptls_session_write(session, octet(in) == 7 ? NULL : words, size(in) % ROOM, octet(in) & 1);
     break;
   }
-  case 26:
-    (void)smtptls_session_expire(session);
-    break;
   case 21:
     (void)smtptls_session_flush(session);
     (void)smtptls_session_pending(session);
@@ -531,6 +528,9 @@ static void on_session(struct input *in) {
   case 24:
     length = smtptls_session_leftover(session, &data);
     see(data, length);
+    break;
+  case 26:
+    (void)smtptls_session_expire(session);
     break;
   default:
     if (session != sessions[other])

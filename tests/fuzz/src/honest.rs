@@ -84,6 +84,9 @@ impl Honest {
 
     /// The watched session reads all that there is.
     pub fn hear(&mut self, watched: &mut Watched) {
+        if watched.up {
+            self.heard(watched, b"");
+        }
         while let Ok(bytes) = watched.read(1000) {
             if bytes.is_empty() {
                 return;
