@@ -161,6 +161,8 @@ def c_api() -> dict[str, bytes]:
     carry = bytes([5, 0, 1, 25, 2])
     look = bytes([5, 0, 0, 16, 2, 6, 5, 1, 0, 16, 2, 6])
     talk = bytes([5, 0, 0, 20, 0, 100, 0, 5, 0, 1, 25, 2, 5, 1, 0, 19, 127, 0, 5, 0, 0, 11, 2])
+    wires = [bytes([5, 0, 0, 5, how, 4, 5, 1, 0, 5, how, 4]) for how in (1, 17, 33, 49)]
+    cut = bytes([5, 0, 0, 22, 0, 5, 0, 0, 23, 0]) + talk
     policy = bytes([2, 3, 0, 9, 2, 3, 14, 5]) + b"3 1 1" + bytes([2, 3, 3, 4]) + b"a.bc"
     sts = (
         bytes([4, 0, 0, 4, 0, 2, 64])
@@ -177,6 +179,11 @@ def c_api() -> dict[str, bytes]:
         + carry,
         "early": configs[:8] + sessions + look,
         "policy": policy + sts,
+        "sockets": configs + sessions + wires[0] + carry + look + talk + cut,
+        "pipes": configs + sessions + wires[1] + carry + look + talk,
+        "nonblocking": configs + sessions + wires[2] + carry + look + talk + cut,
+        "pipes-nonblocking": configs + sessions + wires[3] + carry + look + talk,
+        "injected": configs + sessions + wires[0] + bytes([5, 0, 0, 22, 5]) + b"220 x" + carry + look,
         "freed": configs + sessions + bytes([0, 0, 0, 1, 0, 1, 0, 1]) + carry + look,
     }
 

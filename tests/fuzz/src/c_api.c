@@ -3,10 +3,17 @@
  * There are four slots for each kind of object. A slot may be empty, and its object is then NULL. What a call returns as
  * text or octets is read from end to end, so that AddressSanitizer sees what is too short or was freed. What the header
  * forbids is not done: an object that was freed is not used again.
+ *
+ * Sessions 0 and 1 can be attached to the two ends of one wire, 2 and 3 to those of another. What is then fed to a session
+ * is written behind what the other one has said, and what is taken from it is what the other one would have read.
  */
+#include <fcntl.h>
+#include <poll.h>
 #include <smtptls.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { SLOTS = 4, ROOM = 1 << 16 };
 
@@ -19,6 +26,12 @@ static struct smtptls_config *configs[SLOTS];
 static struct smtptls_policy *policies[SLOTS];
 static struct smtptls_session *sessions[SLOTS];
 static struct smtptls_sts *stses[SLOTS];
+/* Both are one socket, or the ends of two pipes; flags are what fcntl said of them. Sockets where reading and writing are
+ * the same number. Nothing is open where opened is false. */
+static struct {
+  int reading, writing, flags;
+  bool opened, attached;
+} ends[SLOTS];
 static volatile uint8_t sink;
 
 void fuzz_c_api(const uint8_t *data, size_t length, const uint8_t *const *pem, const size_t *lengths);
@@ -370,10 +383,10 @@ static void on_policy(struct input *in) {
   error(smtptls_policy_error(policy));
 }
 
-/* Carries octets between two sessions, up to a count, until both are quiet. */
-static void carry(struct smtptls_session *one, struct smtptls_session *other, int entry) {
+/* Carries octets between two sessions, up to a count, until both are quiet; a wire does that itself. */
+static void carry(struct smtptls_session *one, struct smtptls_session *other, int entry, bool wire) {
   int round;
-  for (round = 0; round < 20; round++) {
+  for (round = 0; round < (wire ? 6 : 20); round++) {
     int side, moved = 0;
     for (side = 0; side < 2; side++) {
       struct smtptls_session *from = side ? one : other, *to = side ? other : one;
@@ -394,9 +407,85 @@ static void carry(struct smtptls_session *one, struct smtptls_session *other, in
         moved = 1;
       }
     }
-    if (!moved)
+    if (!moved && !wire)
       return;
   }
+}
+
+/* Makes the wire on which a slot has one end, if there is none. */
+static void open_wire(int slot, bool pipes, bool nonblocking) {
+  int one = slot & ~1, end, there[2], back[2];
+  if (ends[slot].opened)
+    return;
+  if (pipes ? pipe(there) != 0 || pipe(back) != 0 : socketpair(AF_UNIX, SOCK_STREAM, 0, there) != 0)
+    abort();
+  ends[one].reading = there[0];
+  ends[one].writing = pipes ? back[1] : there[0];
+  ends[one + 1].reading = pipes ? back[0] : there[1];
+  ends[one + 1].writing = there[1];
+  for (end = one; end < one + 2; end++) {
+    ends[end].opened = true;
+    if (nonblocking && fcntl(ends[end].reading, F_SETFL, O_NONBLOCK) != 0)
+      abort();
+    ends[end].flags = fcntl(ends[end].reading, F_GETFL);
+  }
+}
+
+/* The library neither closes a descriptor nor changes its flags. */
+static void close_wires(void) {
+  int end;
+  for (end = 0; end < SLOTS; end++) {
+    if (!ends[end].opened)
+      continue;
+    if (fcntl(ends[end].reading, F_GETFL) != ends[end].flags || close(ends[end].reading) != 0)
+      abort();
+    if (ends[end].writing != ends[end].reading && close(ends[end].writing) != 0)
+      abort();
+    memset(&ends[end], 0, sizeof ends[end]);
+  }
+}
+
+static bool ready(int descriptor, short events) {
+  struct pollfd wanted = {descriptor, events, 0};
+  return poll(&wanted, 1, 0) == 1 && (wanted.revents & events) != 0;
+}
+
+/* Octets for the session of a slot from somebody else than the other end, or the end of what comes. */
+static void inject(int slot, const void *data, size_t length) {
+  int far = slot ^ 1;
+  if (ends[far].reading != ends[far].writing) {
+    if (length > 0 && ready(ends[far].writing, POLLOUT))
+      (void)!write(ends[far].writing, data, length);
+  } else if (length > 0)
+    (void)!send(ends[far].writing, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  else
+    (void)shutdown(ends[far].writing, SHUT_WR);
+}
+
+/* Takes away what the session of a slot has said, or leaves nobody who will read more. */
+static void take(int slot, size_t length) {
+  uint8_t buffer[256];
+  int far = slot ^ 1;
+  if (length == 0 && ends[far].reading == ends[far].writing)
+    (void)shutdown(ends[far].reading, SHUT_RD);
+  else if (ready(ends[far].reading, POLLIN))
+    (void)!read(ends[far].reading, buffer, length < sizeof buffer ? length : sizeof buffer);
+}
+
+/* Attaches the session to its end of the wire, or to nothing that can be. No call that waits does so for more than a
+ * millisecond; without waiting there is the time that a handshake takes.
+ */
+static int attach(struct input *in, int slot) {
+  uint8_t how = octet(in);
+  int mode = number(in), result;
+  if (how % 4 == 0)
+    return smtptls_session_attach(sessions[slot], -1 - (how & 8), -1, mode);
+  open_wire(slot, how & 16, how & 32);
+  (void)smtptls_session_set_timeout(sessions[slot], SMTPTLS_TIMEOUT_START, mode == SMTPTLS_MODE_NONBLOCKING ? 0 : 1);
+  (void)smtptls_session_set_timeout(sessions[slot], SMTPTLS_TIMEOUT_IO, 1);
+  result = smtptls_session_attach(sessions[slot], ends[slot].reading, ends[slot].writing, mode);
+  ends[slot].attached |= result == SMTPTLS_OK;
+  return result;
 }
 
 static void on_session(struct input *in) {
@@ -423,9 +512,10 @@ static void on_session(struct input *in) {
   case 4:
     smtptls_session_free(session);
     sessions[slot] = NULL;
+    ends[slot].attached = false;
     return;
   case 5:
-    (void)smtptls_session_attach(session, -1 - octet(in) % 2, -1, number(in));
+    (void)attach(in, slot);
     break;
   case 6:
     (void)smtptls_session_set_protocol(session, number(in));
@@ -516,10 +606,17 @@ static void on_session(struct input *in) {
     break;
   case 22:
     a = piece(in, &length, false);
-    (void)smtptls_session_feed(session, a, length);
+    if (ends[slot].attached)
+      inject(slot, a, length);
+    else
+      (void)smtptls_session_feed(session, a, length);
     free(a);
     break;
   case 23:
+    if (ends[slot].attached) {
+      take(slot, size(in));
+      break;
+    }
     length = smtptls_session_output(session, octet(in) == 7 ? NULL : &data);
     (void)smtptls_session_output(session, &data);
     see(data, length);
@@ -534,7 +631,7 @@ static void on_session(struct input *in) {
     break;
   default:
     if (session != sessions[other])
-      carry(session, sessions[other], octet(in) % 3);
+      carry(session, sessions[other], octet(in) % 3, ends[slot].attached && ends[other].attached);
     break;
   }
   error(smtptls_session_error(session));
@@ -634,4 +731,5 @@ void fuzz_c_api(const uint8_t *data, size_t length, const uint8_t *const *pem, c
     configs[i] = NULL;
     policies[i] = NULL;
   }
+  close_wires();
 }
