@@ -10,7 +10,7 @@ from ca.ca import Paths
 from conftest import DEADLINE, MESSAGE, RECIPIENT, SENDER, missing, require_peer
 from hops import crlf
 
-from matrix.peer import Condition, Private
+from matrix.peer import Condition, Private, openssl_defaults
 
 USER, PASSWORD = "alice", "secret"
 
@@ -75,18 +75,6 @@ ssl_client_cert = <{cert}
 ssl_client_key = <{key}
 """
 
-# Dovecot can set the oldest version and not the newest; OpenSSL reads this for it.
-OPENSSL = """\
-openssl_conf = all
-[all]
-ssl_conf = ssl
-[ssl]
-system_default = settings
-[settings]
-MinProtocol = TLSv{version}
-MaxProtocol = TLSv{version}
-"""
-
 
 class Dovecot(Private):
     """The instance: a server whose relay is in clear, or with `version` a client that relays inside TLS."""
@@ -96,9 +84,10 @@ class Dovecot(Private):
     def __init__(self, pki: Paths, condition: Condition, relay: int, version: str | None = None) -> None:
         super().__init__(pki, condition)
         self._relay, self._version = relay, version
+        self._environment: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
-        return {"OPENSSL_CONF": str(self.folder / "openssl.cnf")} if self._version else {}
+        return self._environment
 
     def configure(self) -> list[str]:
         program = require_peer("dovecot", "dovecot-submissiond")
@@ -126,7 +115,9 @@ class Dovecot(Private):
             if self.condition.own:
                 own = [self.give(path) for path in (self.pki.client, self.pki.client_key)]
                 text += PAIR.format(cert=own[0], key=own[1])
-            (self.folder / "openssl.cnf").write_text(OPENSSL.format(version=self._version))
+            # Dovecot itself can set the oldest version and not the newest.
+            limits = [f"{limit}Protocol = TLSv{self._version}" for limit in ("Min", "Max")]
+            self._environment = openssl_defaults(self.folder, *limits)
         else:
             text += SERVER + (VERIFYING.format(ca=ca) if self.condition.own else "")
         (self.folder / "dovecot.conf").write_text(text)

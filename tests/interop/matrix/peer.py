@@ -3,6 +3,7 @@
 Condition           TLS version, the server's kind of key, and whether the client shows a certificate
 Private             a daemon with a throw-away folder that other users can enter
 fetched(...)        a file below build/peers/, made once by whoever comes first
+openssl_defaults(...) what OpenSSL is to take for granted, for a program whose options cannot say it
 body(...)           what stays of a message on its way
 """
 
@@ -38,6 +39,21 @@ class Condition:
     def pair(self, pki: Paths) -> tuple[Path, Path]:
         """The server's."""
         return getattr(pki, self.key), getattr(pki, f"{self.key}_key")
+
+
+def openssl_defaults(folder: Path, *settings: str) -> dict[str, str]:
+    """The environment in which OpenSSL has these settings, each as `Name = value`."""
+    sections = (
+        "openssl_conf = all",
+        "[all]",
+        "ssl_conf = ssl",
+        "[ssl]",
+        "system_default = settings",
+        "[settings]",
+    )
+    path = folder / "openssl.cnf"
+    path.write_text("\n".join([*sections, *settings, ""]))
+    return {"OPENSSL_CONF": str(path)}
 
 
 class Private:

@@ -10,22 +10,11 @@ from pathlib import Path
 from ca.ca import NAME, Paths
 from conftest import RECIPIENT, ROOT, SENDER, missing, require_peer
 
-from matrix.peer import fetched
+from matrix.peer import fetched, openssl_defaults
 
 PROJECT = Path(__file__).resolve().parent / "lettre"
 
 BACKENDS = ("native-tls", "rustls")
-
-# native-tls cannot say which TLS version is the newest; OpenSSL, which it stands on here, reads this for it.
-OPENSSL = """\
-openssl_conf = all
-[all]
-ssl_conf = ssl
-[ssl]
-system_default = settings
-[settings]
-Protocol = ALL,-TLSv{other}
-"""
 
 
 def program(backend: str) -> Path:
@@ -58,9 +47,10 @@ def command(
     own: bool = False,
 ) -> tuple[list[str], dict[str, str]]:
     """The argument vector that sends what is on its stdin, and its environment."""
-    configuration = folder / "openssl.cnf"
-    configuration.write_text(OPENSSL.format(other={"1.2": "1.3", "1.3": "1.2"}[version]))
+    # native-tls, which stands on OpenSSL here, cannot say which TLS version is the newest.
+    other = {"1.2": "1.3", "1.3": "1.2"}[version]
+    environment = openssl_defaults(folder, f"Protocol = ALL,-TLSv{other}")
     how = "implicit" if implicit else "starttls"
     argv = [str(program(backend)), how, str(port), name, str(pki.ca), version, str(sessions)]
     pair = [str(pki.client), str(pki.client_key)] if own else []
-    return [*argv, SENDER, RECIPIENT, *pair], {"OPENSSL_CONF": str(configuration)}
+    return [*argv, SENDER, RECIPIENT, *pair], environment
