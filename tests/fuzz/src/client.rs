@@ -140,7 +140,7 @@ pub fn drive(
             Step::Call(b'g') => {
                 if watched.wire.tls || peer == Role::Client {
                     let config = &configs[usize::from(script.octet()) % configs.len()];
-                    honest.get_or_insert_with(|| Honest::new(peer, config)).carry(watched);
+                    honest.get_or_insert_with(|| Honest::new(watched, peer, config)).carry(watched);
                 }
             }
             Step::Call(b'G') => {

@@ -17,39 +17,33 @@ pub struct Honest {
     written: usize,
     read: usize,
     pub closed: bool,
+    /// What is on its way to the watched session.
+    down: Vec<u8>,
 }
 
 impl Honest {
     /// A server for a client, or the other way round. Neither asks for anything, so that only the watched one judges.
-    pub fn new(of: Role, config: &Config) -> Honest {
-        let policy = Policy::new(Level::May);
-        let session = match of {
-            Role::Server => Session::server(config, &policy),
-            Role::Client => Session::client(config, &policy, HOST),
-        };
-        Honest { session, up: false, written: 0, read: 0, closed: false }
+    pub fn new(watched: &mut Watched, of: Role, config: &Config) -> Honest {
+        let session = watched.beside(|_| {
+            let policy = Policy::new(Level::May);
+            match of {
+                Role::Server => Session::server(config, &policy),
+                Role::Client => Session::client(config, &policy, HOST),
+            }
+        });
+        Honest { session, up: false, written: 0, read: 0, closed: false, down: Vec::new() }
     }
 
     /// Carries octets until both are quiet.
     pub fn carry(&mut self, watched: &mut Watched) {
         for _ in 0..50 {
-            if !self.up {
-                self.up = matches!(self.session.start(Entry::Handshake, 0), Ok(Progress::Done(())));
-                crate::world::sign(&mut self.session);
-                drop(self.session.flush());
-            }
             let _ = watched.start(0);
             if watched.up {
                 drop(watched.session.flush());
             }
             watched.take(usize::MAX);
-            let up = std::mem::take(&mut watched.wire.kept);
-            let fed = self.session.feed_some(&up);
-            if self.up {
-                self.speak();
-            }
-            let down = self.session.output().to_vec();
-            self.session.sent(down.len());
+            let fed = watched.beside(|up| self.turn(&up));
+            let down = std::mem::take(&mut self.down);
             let mut rest = &down[..];
             while !rest.is_empty() {
                 let taken = watched.feed(rest);
@@ -59,10 +53,29 @@ impl Honest {
                     break;
                 }
             }
-            if fed == 0 && down.is_empty() {
+            let quiet = fed == 0 && down.is_empty();
+            self.down = down;
+            if quiet {
                 return;
             }
         }
+    }
+
+    /// Starts or goes on, takes what came, and leaves in `down` what it has to send. How much it took.
+    fn turn(&mut self, up: &[u8]) -> usize {
+        if !self.up {
+            self.up = matches!(self.session.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+            crate::world::sign(&mut self.session);
+            drop(self.session.flush());
+        }
+        let fed = self.session.feed_some(up);
+        if self.up {
+            self.speak();
+        }
+        self.down.clear();
+        self.down.extend_from_slice(self.session.output());
+        self.session.sent(self.down.len());
+        fed
     }
 
     /// Reads what came, and answers each time.

@@ -28,18 +28,18 @@ pub struct Watched {
     pub error: Option<Error>,
     /// Input that no call had a chance to use.
     waiting: usize,
-    /// How much was held before it was made.
-    before: usize,
+    /// How much others hold: all that was there before it was made, and what the peer has come to hold.
+    others: usize,
 }
 
 impl Watched {
     pub fn new(make: impl FnOnce() -> Session, entry: Entry, strict: bool) -> Watched {
         crate::quiet_about_the_known();
-        let before = held();
+        let others = held();
         let session = make();
         let wire = Wire::new(session.role());
         let (up, closed, error, waiting) = (false, false, None, 0);
-        Watched { session, entry, strict, wire, up, closed, error, waiting, before }
+        Watched { session, entry, strict, wire, up, closed, error, waiting, others }
     }
 
     /// Starts, or goes on.
@@ -175,10 +175,18 @@ impl Watched {
         self.check();
     }
 
+    /// What the peer does with all that came to it; the memory that this takes is not the session's.
+    pub fn beside<T>(&mut self, work: impl FnOnce(Vec<u8>) -> T) -> T {
+        let without = held() - self.wire.kept.capacity();
+        let result = work(std::mem::take(&mut self.wire.kept));
+        self.others = self.others + held() - without;
+        result
+    }
+
     /// What holds after every call.
     fn check(&mut self) {
         let session = &self.session;
-        let holds = held().saturating_sub(self.before + self.wire.kept.capacity());
+        let holds = held().saturating_sub(self.others + self.wire.kept.capacity());
         assert!(holds < MOST, "a session holds {holds} octets, {} of them to send", session.output().len());
         match &self.error {
             Some(error) => assert_eq!(session.error(), Some(error), "an error did not stay"),
