@@ -6,6 +6,7 @@ Each test file has it as a plugin. It is no conftest.py, since tests/ of the rep
 from __future__ import annotations
 
 import importlib.util
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,11 @@ def trusting(pki: Any) -> smtptls.Config:
 def serving(pki: Any) -> smtptls.Config:
     """A server's configuration with a good certificate."""
     return smtptls.Config(hostname="mail.example.test", keypairs=[(pki.leaf, pki.leaf_key)])
+
+
+@pytest.fixture(scope="session")
+def tls(pki: Any) -> ssl.SSLContext:
+    """A server's context of Python's own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.leaf, pki.leaf_key)
+    return context

@@ -19,11 +19,23 @@ from typing import Any
 
 import pytest
 import smtptls
+from smtp_peers import (
+    PASSWORD,
+    RECIPIENT,
+    SECRETS,
+    SENDER,
+    USER,
+    Peer,
+    aiosmtpd,
+    dribble,
+    message,
+    scripted,
+    secured,
+)
 from smtptls import Code, Config, Level, Policy
 from smtptls._send import Sent, send
 from smtptls._smtp import InsecureLoginError
 from support import DEADLINE, NAME
-from test_smtp import PASSWORD, RECIPIENT, SECRETS, SENDER, USER, Peer, aiosmtpd, dribble, scripted, secured
 
 pytest_plugins = ["configurations"]
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
@@ -31,25 +43,10 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.timeout(120)]
 TEXT = f"From: Alice <{SENDER}>\r\nTo: {RECIPIENT}\r\nSubject: x\r\n\r\n.\r\nHello\r\n..\r\n".encode()
 
 
-@pytest.fixture(scope="module")
-def tls(pki: Any) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki.leaf, pki.leaf_key)
-    return context
-
-
 def sent(message: Any, port: int, config: Config, **options: Any) -> Sent:
     options.setdefault("timeout", DEADLINE)
     options.setdefault("name", NAME)
     return send(message, "127.0.0.1", port, config=config, local_hostname="client.example.test", **options)
-
-
-def message(text: str = "Hello\n", **fields: str) -> email.message.EmailMessage:
-    made = email.message.EmailMessage()
-    for name, value in {"From": SENDER, "To": RECIPIENT, "Subject": "Test", **fields}.items():
-        made[name.replace("_", "-")] = value
-    made.set_content(text)
-    return made
 
 
 def take(peer: Peer) -> bytes:
