@@ -369,6 +369,27 @@ class SSLContext(ssl.SSLContext):
     _sources: list[dict[str, Any]]
     _callback: Callable[..., Any] | None
 
+    if TYPE_CHECKING:
+        # Inherited; here for the types of what they return.
+        def wrap_socket(
+            self,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLSocket: ...
+
+        def wrap_bio(
+            self,
+            incoming: ssl.MemoryBIO,
+            outgoing: ssl.MemoryBIO,
+            server_side: bool = False,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLObject: ...
+
     def __new__(cls, protocol: int | None = None, *args: Any, **options: Any) -> Self:
         if protocol in _OLD_PROTOCOLS:
             raise errors.unsupported(_NO_OLD_VERSION)

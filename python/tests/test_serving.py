@@ -109,8 +109,8 @@ def refused(client: Session, server: Session) -> smtptls.Error:
 
         return call
 
-    steps = [[failing(side.start), side.refuse] for side in (client, server)]
-    assert together(client, server, *steps) == [None, None]
+    steps: list[list[Call]] = [[failing(side.start), side.refuse] for side in (client, server)]
+    assert together(client, server, steps[0], steps[1]) == [None, None]
     failure, heard = failures
     assert heard.code is Code.REFUSED and "554 5.7.0" in heard.message
     return failure

@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_what_a_socket_is(pki: Any) -> None:
 
     def use(sock: Any) -> Any:
         assert isinstance(sock, ssl.SSLSocket)
-        assert isinstance(sock, SSLSocket)
+        assert isinstance(sock, SSLSocket) and sock.info is not None
         assert isinstance(sock.context, ssl.SSLContext)
         assert sock.get_channel_binding("tls-unique") is None
         assert sock.get_channel_binding("tls-exporter") == sock.info.channel_binding
@@ -521,7 +522,7 @@ def test_a_socket_that_does_not_wait(pki: Any) -> None:
                 sent = 0
                 while sent < size:
                     rest = data[sent:]
-                    sent += again(lambda rest=rest: sock.send(rest))
+                    sent += again(partial(sock.send, rest))
                 assert again(lambda: sock.recv(100)) == b"all"
         assert raised == []
         assert nothing_came.is_set() and nothing_leaves.is_set()
@@ -553,7 +554,7 @@ def test_a_silent_peer(pki: Any) -> None:
         assert "handshake operation timed out" in str(caught.value)
         assert there.recv(5)[:2] == b"\x16\x03"
     with sockets(0.5) as (here, there):
-        stop = []
+        stop: list[bool] = []
 
         def dribble() -> None:
             there.sendall(b"\x16\x03\x03\x40\x00")
@@ -621,8 +622,8 @@ def test_two_buffers(pki: Any) -> None:
     with pytest.raises(ssl.SSLWantReadError):
         one.unwrap()
     assert other.read(10) == b""
-    assert other.unwrap() is None
-    assert one.unwrap() is None
+    other.unwrap()
+    one.unwrap()
     assert one.info is not None
 
 

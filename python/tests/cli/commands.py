@@ -60,7 +60,7 @@ def running(
     *arguments: Any, env: dict[str, str] | None = None, **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A run of the command that is looked at on the way. It hears SIGINT."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     with subprocess.Popen(
         command(*arguments),
         # One heap for all threads: how much of each is in use is by chance.

@@ -63,7 +63,8 @@ def test_the_schema(good: int, pki: Any) -> None:
     if jsonschema is None:
         pytest.skip("jsonschema is not installed: no document was compared with the schema")
     found = checked(good, "--ca", pki.ca)
-    for wrong in ({"schema": "smtptls.check/2"}, {"exit": 5}, {"hosts": []}):
+    wrongs: tuple[dict[str, Any], ...] = ({"schema": "smtptls.check/2"}, {"exit": 5}, {"hosts": []})
+    for wrong in wrongs:
         with pytest.raises(jsonschema.ValidationError):
             validate(found | wrong)
 

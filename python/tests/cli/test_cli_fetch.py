@@ -330,9 +330,9 @@ def test_at_another_time(pki: Any, tmp_path: Path) -> None:
         text = smtptls(*arguments[:-2], "--at", "2000-01-01T00:00:00Z").out
         assert "not trusted at 2000-01-01" in " ".join(text.split())
     with peer(server(pki.leaf, pki.leaf_key)) as port:
-        arguments = ("check", f"localhost:{port}", "--ca", pki.ca, "--level", "verify", "--json")
-        assert smtptls(*arguments).code == 0
-        found = json.loads((ran := smtptls(*arguments, "--at", "2100-01-01T00:00:00.5Z")).out)
+        now = ("check", f"localhost:{port}", "--ca", pki.ca, "--level", "verify", "--json")
+        assert smtptls(*now).code == 0
+        found = json.loads((ran := smtptls(*now, "--at", "2100-01-01T00:00:00.5Z")).out)
         assert ran.code == 1 and found["hosts"][0]["errors"] == ["expired"]
         assert found["hosts"][0]["certificate"]["days_left"] < -20000
     day = "2026-01-01"
