@@ -21,6 +21,7 @@ class Error(OSError):
     tlsrpt_reason: the failure-reason-code for that report, such as "dane-no-match", or None.
     enhanced_status: the enhanced status code (RFC 3463) for the deferral or the bounce, such as "4.7.5"; None
         on a server, and where there is nothing to defer.
+    reply: what the server said, where it refused (the code is REFUSED), its lines joined by "\\n"; else None.
     """
 
     code: Code
@@ -31,6 +32,7 @@ class Error(OSError):
     tlsrpt: str | None
     tlsrpt_reason: str | None
     enhanced_status: str | None
+    reply: str | None
 
     def __new__(cls, code: int, message: str, **details: Any) -> Self:
         chosen: type[Any] = _CLASSES.get(Code(code), cls) if cls is Error else cls
@@ -48,6 +50,7 @@ class Error(OSError):
         tlsrpt: str | None = None,
         tlsrpt_reason: str | None = None,
         enhanced_status: str | None = None,
+        reply: str | None = None,
     ) -> None:
         super().__init__(message)
         self.code = Code(code)
@@ -59,6 +62,7 @@ class Error(OSError):
         self.tlsrpt = tlsrpt
         self.tlsrpt_reason = tlsrpt_reason
         self.enhanced_status = enhanced_status
+        self.reply = reply
 
     @property
     def name(self) -> str:
@@ -82,7 +86,7 @@ class Error(OSError):
         return _restored, (type(self), self.code, self.message, details, self.args, dict(self.__dict__))
 
 
-_DETAILS = ("errno", "alert", "action", "tlsrpt", "tlsrpt_reason", "enhanced_status")
+_DETAILS = ("errno", "alert", "action", "tlsrpt", "tlsrpt_reason", "enhanced_status", "reply")
 
 
 def _restored(

@@ -33,6 +33,7 @@ class _Wanted:
     tlsrpt: str | None = None
     tlsrpt_reason: str | None = None
     enhanced_status: str | None = None
+    reply: str | None = None
     reason: str = ""
     library: str = ""
     __new__: Any = OSError.__new__

@@ -5,7 +5,7 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use smtptls::{Action, Code, Error};
+use smtptls::{Action, Code, Error, Session};
 
 use crate::arguments::Data;
 use crate::enums::Enum;
@@ -17,11 +17,25 @@ pub const WANT_SIGNATURE: i32 = -4;
 
 /// The exception for an error of the engine.
 pub fn raised(error: &Error) -> PyErr {
-    Python::attach(|py| exception(py, error).unwrap_or_else(|failure| failure))
+    Python::attach(|py| exception(py, error, None).unwrap_or_else(|failure| failure))
+}
+
+/// The same for the failure of a session, with the reply that it is about.
+pub fn failed(session: &Session, error: &Error) -> PyErr {
+    let reply = refusal(session, error);
+    Python::attach(|py| exception(py, error, reply).unwrap_or_else(|failure| failure))
+}
+
+/// What the server said, where that is why.
+pub fn refusal<'a>(session: &'a Session, error: &Error) -> Option<&'a str> {
+    (error.code() == Code::Refused).then(|| session.reply()).flatten()
 }
 
 /// The same, as a value and not to be raised.
-pub struct Exception(pub Error);
+pub struct Exception {
+    pub error: Error,
+    pub reply: Option<String>,
+}
 
 impl<'py> IntoPyObject<'py> for Exception {
     type Target = PyAny;
@@ -32,11 +46,11 @@ impl<'py> IntoPyObject<'py> for Exception {
     const OUTPUT_TYPE: PyStaticExpr = pyo3::type_hint_identifier!("smtptls._errors", "Error");
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(exception(py, &self.0)?.into_value(py).into_bound(py).into_any())
+        Ok(exception(py, &self.error, self.reply.as_deref())?.into_value(py).into_bound(py).into_any())
     }
 }
 
-fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+fn exception(py: Python<'_>, error: &Error, reply: Option<&str>) -> PyResult<PyErr> {
     let details = PyDict::new(py);
     details.set_item(intern!(py, "errno"), error.os())?;
     details.set_item(intern!(py, "alert"), error.alert())?;
@@ -44,6 +58,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     details.set_item(intern!(py, "tlsrpt"), error.tlsrpt().map(|kind| kind.name()))?;
     details.set_item(intern!(py, "tlsrpt_reason"), error.tlsrpt_reason())?;
     details.set_item(intern!(py, "enhanced_status"), error.enhanced_status())?;
+    details.set_item(intern!(py, "reply"), reply)?;
     made(py, error.code().number(), error.message(), &details)
 }
 

@@ -18,7 +18,7 @@ use smtptls::{Close, Deadline, Entry, Level, Progress, Protocol, Stream, Tlsrpt}
 use crate::arguments::{Data, Text, Writable};
 use crate::config::Config;
 use crate::enums::Enum;
-use crate::errors::{Exception, WANT_OUTPUT, argument, raised, want};
+use crate::errors::{Exception, WANT_OUTPUT, argument, failed, raised, refusal, want};
 use crate::info::Info;
 use crate::policy::Policy;
 pub use crate::session::calls::bug;
@@ -155,7 +155,7 @@ impl Session {
             // Nothing of Python is called, so other threads may run beside the handshake's arithmetic.
             false => {
                 let step = || self.look(|session| session.start(entry.0, unread));
-                py.detach(step)?.map_err(|error| raised(&error))?
+                py.detach(step)?.or_else(|error| self.look(|session| Err(failed(session, &error)))?)?
             }
         };
         self.done(py, progress)
@@ -306,7 +306,7 @@ impl Session {
     /// the error with which the session had failed already. In start that is final, and there and in refuse
     /// a client that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
     fn expire(&self) -> PyResult<Exception> {
-        self.carry(|session| Exception(session.expire()))
+        self.carry(|session| Exception { error: session.expire(), reply: None })
     }
 
     /// Without a socket: the bytes to send to the peer. They stay until sent is called.
@@ -358,7 +358,11 @@ impl Session {
     /// Why the session failed.
     #[getter]
     fn error(&self) -> PyResult<Option<Exception>> {
-        self.look(|session| session.error().cloned().map(Exception))
+        self.look(|session| {
+            let error = session.error()?;
+            let reply = refusal(session, error).map(str::to_string);
+            Some(Exception { error: error.clone(), reply })
+        })
     }
 
     /// Whether TLS is active: the handshake is done, and nobody has closed.

@@ -41,6 +41,7 @@ def test_every_code_has_its_class(code: Code) -> None:
     assert error.code is code and error.message == "why" == error.strerror
     assert error.errno is None and error.alert is None and error.tlsrpt is None
     assert error.tlsrpt_reason is None and error.enhanced_status is None and error.is_temporary
+    assert error.reply is None
     assert error.action is Action.FAIL
     assert str(error) == f"{error.name}: why"
     assert error.name == ("SMTPTLS_" if code.name.startswith("WANT") else "SMTPTLS_ERR_") + code.name
@@ -64,13 +65,14 @@ def test_they_can_be_pickled_and_copied(code: Code) -> None:
         tlsrpt="validation-failure",
         tlsrpt_reason="sts-mx-mismatch",
         enhanced_status="5.7.30",
+        reply="454 4.7.0 Not now",
     )
     error.note = "by a program"  # type: ignore[attr-defined]
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(twin) is type(error) and str(twin) == str(error) and repr(twin) == repr(error)
         for name in ("code", "message", "errno", "alert", "action", "note"):
             assert getattr(twin, name) == getattr(error, name)
-        for name in ("tlsrpt", "tlsrpt_reason", "enhanced_status", "is_temporary"):
+        for name in ("tlsrpt", "tlsrpt_reason", "enhanced_status", "is_temporary", "reply"):
             assert getattr(twin, name) == getattr(error, name)
 
 

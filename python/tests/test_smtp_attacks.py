@@ -172,6 +172,8 @@ def test_a_reply_that_does_not_lead_to_tls(reply: bytes, code: Code, trusting: C
         with pytest.raises(smtptls.Error) as caught:
             client.starttls()
         assert (caught.value.code, caught.value.action) == (code, Action.NEXT_HOST)
+        refusal = reply.decode().rstrip() if code is Code.REFUSED else None
+        assert client.error is not None and caught.value.reply == client.error.reply == refusal
         assert_gone(client)
     assert b"QUIT\r\n" in peers[0].heard if code is Code.REFUSED else b"QUIT" not in peers[0].heard
 

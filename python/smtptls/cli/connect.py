@@ -8,7 +8,7 @@ import select
 import sys
 from typing import Any
 
-from .._enums import Action, Close, Code, Entry
+from .._enums import Action, Close, Entry
 from .._errors import ConfigError, Error, WantInput, WantOutput
 from .._native import Session
 from . import check, gather
@@ -17,7 +17,7 @@ from .exits import Exit, Stop
 from .facts import LEVELS, parse_target
 from .output import complain
 from .probe import Wire, connect
-from .verdict import TRANSIENT
+from .verdict import may_pass
 
 EXAMPLES = """  smtptls connect mx.example.com:25
   printf 'NOOP\\r\\nQUIT\\r\\n' | smtptls connect -v submission:smtp.example.com
@@ -88,9 +88,8 @@ def run(options: argparse.Namespace) -> int:
         except Error as error:
             if not (options.insecure and session.is_tls):
                 _tell(wire, options.verbose)
-                is_temporary = error.code is Code.REFUSED and (session.reply or "").startswith("4")
                 wire.leave()
-                return _told(error, is_temporary)
+                return _told(error)
             complain(f"WARNING: {error.message}; going on all the same")
             session.insecure_continue()
         _tell(wire, options.verbose)
@@ -101,13 +100,12 @@ def run(options: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def _told(error: Error, is_temporary: bool = False) -> Exit:
-    """is_temporary: the server itself says that it may be otherwise later."""
+def _told(error: Error) -> Exit:
     status = f" ({error.enhanced_status})" if error.enhanced_status else ""
     complain(f"{error.message}{status}")
     if error.action is Action.FAIL:
         return Exit.USAGE  # it says nothing of the server
-    return Exit.UNDECIDED if is_temporary or error.code in TRANSIENT else Exit.FAILED
+    return Exit.UNDECIDED if may_pass(error) else Exit.FAILED
 
 
 def _tell(wire: Wire, is_verbose: bool) -> None:

@@ -285,7 +285,6 @@ class Probe:
     greeting: str | None = None
     starttls: str = "unknown"  # offered, not-offered, unknown; implicit where there is no STARTTLS
     starttls_reply: str | None = None
-    last_reply: str = ""
     ehlo_before: tuple[str, ...] = ()
     ehlo_after: tuple[str, ...] = ()
     info: Info | None = None
@@ -299,8 +298,7 @@ class Probe:
     @property
     def is_temporary(self) -> bool:
         """Whether the server itself says that it may be otherwise later."""
-        refused = self.error is not None and self.error.code is Code.REFUSED
-        return refused and self.last_reply.startswith("4")
+        return self.error is not None and (self.error.reply or "").startswith("4")
 
     @property
     def chain(self) -> tuple[bytes, ...]:
@@ -344,7 +342,6 @@ def _talk(config: Config, policy: Policy, about: str, sock: socket.socket, found
     except Error as error:
         found.error = error
     found.info = session.info
-    found.last_reply = session.reply or ""
     found.reports = [(kind.label, reason) for kind, reason in session.reports]
     if found.error is None and session.is_tls:
         try:

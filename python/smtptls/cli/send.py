@@ -23,7 +23,7 @@ from .exits import Exit, Stop
 from .facts import AUTO, LEVELS, parse_target
 from .output import Output, add_colour, complain
 from .probe import Place
-from .verdict import TRANSIENT
+from .verdict import may_pass
 
 LARGEST = 64 << 20  # octets of a message
 PASSWORD = "SMTPTLS_PASSWORD"
@@ -196,7 +196,7 @@ def _failed(error: OSError, where: str) -> Exit:
     if isinstance(error, Error):
         status = f" ({error.enhanced_status})" if error.enhanced_status else ""
         complain(f"not sent: {error.message}{status}")
-        return Exit.UNDECIDED if error.code in TRANSIENT else Exit.FAILED
+        return Exit.UNDECIDED if may_pass(error) else Exit.FAILED
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         replies = [(escape(address.encode()), reply) for address, reply in error.recipients.items()]
         complain("not sent: " + "; ".join(f"{address}: {_reply(*reply)}" for address, reply in replies))

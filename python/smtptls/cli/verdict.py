@@ -55,6 +55,12 @@ ABSENCES = {
 # What may be otherwise in an hour.
 TRANSIENT = {Code.IO, Code.EOF, Code.TIMEOUT, Code.TRUNCATED, Code.DNSSEC}
 
+
+def may_pass(error: Error) -> bool:
+    """Whether it may be otherwise in an hour: the line was at fault, or the server itself says so."""
+    return error.code in TRANSIENT or (error.reply or "").startswith("4")
+
+
 # What each action comes to for the message.
 ACTIONS = {
     Action.FAIL: "unknown",  # a mistake or a gap on this side, which says nothing of the server

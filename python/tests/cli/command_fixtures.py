@@ -11,11 +11,12 @@ import pytest
 from commands import peer, server
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from configurations import ca, pki  # noqa: F401
+# Its fixtures as they are there: another `pki` of the same name would be another CA.
+pytest_plugins = ["configurations"]
 
 
 @pytest.fixture
-def good(pki: Any) -> Iterator[int]:  # noqa: F811
+def good(pki: Any) -> Iterator[int]:
     """The port of a server with a good certificate."""
     with peer(server(pki.leaf, pki.leaf_key)) as port:
         yield port

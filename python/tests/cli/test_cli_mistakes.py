@@ -108,18 +108,20 @@ def test_each_certificate_of_the_pki_can_be_read(pki: Any) -> None:
         assert smtptls("tlsa", "gen", getattr(pki, name)).code == 0, name
 
 
+@pytest.mark.parametrize("command", [("connect",), ("send", "--from", "a@b.example", "--to", "c@d.example")])
 @pytest.mark.parametrize(
     ("reply", "code"),
     [(b"454 4.7.0 Not now\r\n", 3), (b"501 5.5.4 No\r\n", 1)],
 )
-def test_a_pipe_that_is_refused(reply: bytes, code: int) -> None:
-    """R3207-4-5: connect tells a refusal for now from one for good, as check does."""
+def test_a_pipe_or_a_message_that_is_refused(reply: bytes, code: int, command: tuple[str, ...]) -> None:
+    """R3207-4-5: connect and send tell a refusal for now from one for good, as check does."""
+    demands = ("--ca", "none", "--level", "encrypt")
     with peer(says(HELLO, OFFER, reply, b"221 Bye\r\n")) as port:
-        ran = smtptls("connect", "--ca", "none", "--level", "encrypt", f"localhost:{port}")
+        ran = smtptls(*command, *demands, f"localhost:{port}")
         assert ran.code == code
         one_line(ran)
     with peer(says(b"421 4.3.2 Busy\r\n", None)) as port:
-        ran = smtptls("connect", "--ca", "none", "--level", "encrypt", f"localhost:{port}")
+        ran = smtptls(*command, *demands, f"localhost:{port}")
         assert ran.code == 3
         one_line(ran)
 
