@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -18,7 +19,20 @@ PIECE = 64 * 1024
 Result = TypeVar("Result")
 
 
-class Wire(asyncio.Protocol):
+class _Room(threading.local):
+    """Where the transports of a thread read into. A loop reads for one of them and tells it at once, so that
+    one room serves them all. For a protocol without one asyncio allocates 256 KB for each reading and gives
+    most of it back, which leaves the heap in pieces.
+    """
+
+    def __init__(self) -> None:
+        self.octets = memoryview(bytearray(PIECE))
+
+
+_room = _Room()
+
+
+class Wire(asyncio.BufferedProtocol):
     """A session and its transport.
 
     In TLS what comes goes straight to the session, as long as that has room, and is decrypted when the
@@ -50,12 +64,16 @@ class Wire(asyncio.Protocol):
         if self.begun is not None:
             self.begun(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _room.octets
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.deaf:
             return
+        data = _room.octets[:nbytes]
         taken = 0 if self.plain or self.spill else self.feed(data)
-        if taken < len(data):
-            self.spill += memoryview(data)[taken:]
+        if taken < nbytes:
+            self.spill += data[taken:]
             if not self.plain or len(self.spill) > LIMIT:
                 self.transport.pause_reading()
         self.came.set()
@@ -82,11 +100,11 @@ class Wire(asyncio.Protocol):
 
     # What a connection calls.
 
-    def feed(self, data: bytes | bytearray) -> int:
+    def feed(self, data: memoryview) -> int:
         """Give the session as much as it has room for, and say how much."""
-        taken, view = 0, memoryview(data)
+        taken = 0
         while taken < len(data):
-            more = self.session.feed(view[taken : taken + PIECE])
+            more = self.session.feed(data[taken : taken + PIECE])
             if not more:
                 break
             taken += more
@@ -111,7 +129,8 @@ class Wire(asyncio.Protocol):
         """Give the session what waits for it, and say whether there was anything."""
         if not self.spill:
             return False
-        taken = self.feed(self.spill)
+        with memoryview(self.spill) as view:
+            taken = self.feed(view)
         del self.spill[:taken]
         if not self.spill:
             self.tell() if self.ended else self.resume()

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import socket
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,25 @@ def test_more_waits_for_company(trusting: Config, serving: Config, flow: str) ->
 
     run(main())
     assert came == [b"abc" if flow == "write" else b"ab"]
+
+
+def test_reading_takes_no_large_piece_of_the_heap(trusting: Config, serving: Config) -> None:
+    """Where it does, each time, a server of many sessions grows although nothing is held."""
+
+    async def main() -> None:
+        async with serving_by(echo, serving) as port, await opened(trusting, port) as client:
+            assert await ask(client, b"NOOP") == b"250 NOOP\r\n"
+            tracemalloc.start()
+            try:
+                before, _ = tracemalloc.get_traced_memory()
+                for _ in range(10):
+                    assert await ask(client, b"NOOP") == b"250 NOOP\r\n"
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peak - before < 64 * 1024
+
+    run(main())
 
 
 @pytest.mark.parametrize(("pair", "code"), [("other", Code.CERT_NAME), ("selfsigned", Code.CERT_UNTRUSTED)])
