@@ -199,3 +199,25 @@ _CLASSES = {
 
 for _class in (Error, *_CLASSES.values()):
     _class.__module__ = "smtptls"
+
+# What a session without waiting wants first: raised at every other turn, and so made here as far as can be.
+_WANTED: dict[int, tuple[type[Error], str, dict[str, Any]]] = {
+    error.code: (type(error), error.message, vars(error))
+    for error in (
+        Error(Code.WANT_INPUT, "bytes from the peer are wanted first"),
+        Error(Code.WANT_OUTPUT, "bytes have to be sent to the peer first"),
+        Error(Code.WANT_SIGNATURE, "a signature is wanted first: see signature_request"),
+    )
+}
+
+
+def wanted(code: int, taken: int) -> Error:
+    """Such an error; `taken` bytes of what was to be written were taken."""
+    kind, message, attributes = _WANTED[code]
+    made: Any = OSError.__new__(kind, message)
+    OSError.__init__(made, message)
+    made.strerror = message
+    made.characters_written = taken
+    made.__dict__.update(attributes)
+    error: Error = made
+    return error

@@ -5,7 +5,7 @@ use pyo3::inspect::PyStaticExpr;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use smtptls::{Action, Code, Error, Session};
+use smtptls::{Code, Error, Session};
 
 use crate::arguments::Data;
 use crate::enums::Enum;
@@ -65,17 +65,9 @@ fn exception(py: Python<'_>, error: &Error, reply: Option<&str>) -> PyResult<PyE
 /// The exception that says that a session without waiting wants something; `taken` bytes of what was to be
 /// written were taken.
 pub fn want(py: Python<'_>, code: i32, taken: usize) -> PyErr {
-    let message = match code {
-        WANT_INPUT => "bytes from the peer are wanted first",
-        WANT_SIGNATURE => "a signature is wanted first: see signature_request",
-        _ => "bytes have to be sent to the peer first",
-    };
     let exception = || {
-        let details = PyDict::new(py);
-        details.set_item(intern!(py, "action"), Enum(Action::Fail))?;
-        let exception = made(py, code, message, &details)?;
-        exception.value(py).setattr(intern!(py, "characters_written"), taken)?;
-        Ok(exception)
+        let make = py.import(intern!(py, "smtptls._errors"))?.getattr(intern!(py, "wanted"))?;
+        Ok(PyErr::from_value(make.call1((code, taken))?))
     };
     exception().unwrap_or_else(|failure| failure)
 }

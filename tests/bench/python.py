@@ -1,4 +1,4 @@
-"""What smtptls.SSLContext costs beside ssl's own: CPU of sessions, handshakes, bulk, small records, start-up.
+"""What smtptls costs beside ssl: CPU of sessions, handshakes, bulk, small records, asyncio, start-up.
 
 Rounds of both sides alternate in one run, and only the ratio of their medians means anything. --quick is for
 a look, --json FILE keeps the figures. It needs the module, aiosmtpd and cryptography, and no network.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,22 @@ class Bench:
 
         return asyncio.run(both())
 
+    def upgraded(self, side: Side) -> float:
+        """Microseconds of CPU for a session on asyncio from the greeting on, with ten lines each way in TLS.
+        Both ends are this side's: asyncio's streams with their start_tls, or smtptls.aio."""
+        count = 10 * self.scale
+        talk = over_streams(side) if side.name == "ssl" else over_aio(self.pki)
+
+        async def both() -> float:
+            async with talk as session:
+                await session()
+                begun = time.process_time()
+                for _ in range(count):
+                    await session()
+                return (time.process_time() - begun) / count * 1e6
+
+        return asyncio.run(both())
+
     def default_context(self, side: Side) -> float:
         """Milliseconds until a client's context with the system's roots can be used."""
         begun = time.perf_counter()
@@ -357,6 +373,79 @@ def be_peer(certificate: str, key: str) -> None:
     asyncio.run(serve())
 
 
+LINES = 10
+
+
+@contextlib.asynccontextmanager
+async def over_streams(side: Side) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """A server, and what is one session with it, as programs write both with asyncio and ssl."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mx.example.test\r\n")
+        while line := await reader.readline():
+            writer.write(
+                b"220 go\r\n" if line == b"STARTTLS\r\n" else b"250-mx.example.test\r\n250 STARTTLS\r\n"
+            )
+            await writer.drain()
+            if line == b"STARTTLS\r\n":
+                await writer.start_tls(side.server)
+            elif line == b"QUIT\r\n":
+                break
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def session() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def ask(line: bytes) -> None:
+            writer.write(line + b"\r\n")
+            while (await reader.readline())[3:4] == b"-":
+                pass
+
+        assert (await reader.readline())[:3] == b"220"
+        await ask(b"EHLO client.test")
+        await ask(b"STARTTLS")
+        await writer.start_tls(side.client, server_hostname=NAME)
+        for line in [b"EHLO client.test", *[b"NOOP"] * LINES, b"QUIT"]:
+            await ask(line)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def over_aio(pki: Paths) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """The same with smtptls.aio, which has the dialogue up to TLS."""
+    from smtptls import aio
+
+    serving = smtptls.Config(keypairs=[(pki.leaf, pki.leaf_key)])
+    trusting = smtptls.Config(roots=[pki.ca])
+    encrypt, verify = smtptls.Policy("encrypt"), smtptls.Policy("verify")
+
+    async def serve(connection: aio.Connection) -> None:
+        while line := await connection.readline():
+            connection.write(b"250-mx.example.test\r\n250 SIZE\r\n")
+            await connection.drain()
+            if line == b"QUIT\r\n":
+                break
+
+    async def session() -> None:
+        async with await aio.open_connection(trusting, verify, "127.0.0.1", port, name=NAME) as connection:
+            for line in [*[b"NOOP"] * LINES, b"QUIT"]:
+                connection.write(line + b"\r\n")
+                while (await connection.readline())[3:4] == b"-":
+                    pass
+
+    async with await aio.start_server(serve, serving, encrypt, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield session
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few short rounds")
@@ -388,6 +477,7 @@ def main() -> None:
                 ("SSLObject.read, 100 times 50 octets", "us", bench.small_in_memory),
                 ("asyncio streams, bulk", "MB/s", bench.streams),
                 ("asyncio streams, connection", "us", bench.stream_sessions),
+                ("asyncio, STARTTLS and ten lines", "us", bench.upgraded),
                 ("default context, ready to connect", "ms", bench.default_context),
             ]
             figures: dict[str, dict[str, Any]] = {}
