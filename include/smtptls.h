@@ -1010,7 +1010,8 @@ int smtptls_session_set_protocol(struct smtptls_session *session,
 // SO_SNDTIMEO) are not looked at: the library waits by poll(2). In
 // SMTPTLS_MODE_BLOCKING without a limit it need not, and a wait takes a system
 // call less: for a program with an alarm of its own. Sessions without descriptors
-// have no limits: the time is yours.
+// have no limits: the time is yours. A limit of smtptls_session_start() that is
+// changed while that goes on counts from its first call that had one.
 int smtptls_session_set_timeout(struct smtptls_session *session,
                                 int timeout,
                                 uint32_t milliseconds);

@@ -38,6 +38,10 @@ impl Deadline {
     fn of(limit: Option<Duration>) -> Deadline {
         limit.map_or(Deadline::NEVER, Deadline::after)
     }
+
+    fn since(begun: Instant, limit: Duration) -> Deadline {
+        Deadline(begun.checked_add(limit))
+    }
 }
 
 /// How long a call may take. A call that waits for nothing does not look at the clock, which would cost more than to
@@ -70,6 +74,10 @@ pub trait Transport {
     fn read(&mut self, buffer: &mut [u8], until: Deadline) -> io::Result<usize>;
     /// Writes what it can, waiting no longer than `until`.
     fn write(&mut self, bytes: &[u8], until: Deadline) -> io::Result<usize>;
+    /// Whether there is anything to wait for. While there is not, the time of `start` does not run.
+    fn is_connected(&self) -> bool {
+        true
+    }
 }
 
 /// Which limit of time.
@@ -101,8 +109,8 @@ pub struct Stream<T> {
     transport: T,
     start_limit: Option<Duration>,
     io_limit: Option<Duration>,
-    /// When `start` has to be done; set by its first call.
-    start_by: Option<Deadline>,
+    /// When `start` was first called with a limit, while it goes on.
+    started: Option<Instant>,
     deadline: Deadline,
 }
 
@@ -114,12 +122,13 @@ impl<T: Transport> Stream<T> {
             transport,
             start_limit: Some(DEFAULT),
             io_limit: Some(DEFAULT),
-            start_by: None,
+            started: None,
             deadline: Deadline::NEVER,
         }
     }
 
-    /// Sets a limit of time; `None` waits for ever.
+    /// Sets a limit of time; `None` waits for ever. One for `start` that is changed while that goes on counts from the
+    /// first call that had a limit.
     pub fn set_limit(&mut self, which: Limit, limit: Option<Duration>) {
         match which {
             Limit::Start => self.start_limit = limit,
@@ -134,12 +143,16 @@ impl<T: Transport> Stream<T> {
 
     /// As [`Session::start`], waiting for the peer.
     pub fn start(&mut self, entry: Entry, unread: usize) -> Result<Progress, Error> {
-        let limit = self.start_limit;
-        let until = *self.start_by.get_or_insert_with(|| Deadline::of(limit));
+        let until = match self.start_limit {
+            Some(limit) if self.transport.is_connected() => {
+                Deadline::since(*self.started.get_or_insert_with(Instant::now), limit)
+            }
+            _ => Deadline::NEVER,
+        };
         let result = self.run(&mut Time::until(until), |session| session.start(entry, unread));
         if result == Ok(Progress::Done(())) {
             // A server may be asked to start once more, to answer STARTTLS inside TLS.
-            self.start_by = None;
+            self.started = None;
         }
         result
     }

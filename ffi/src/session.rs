@@ -58,6 +58,10 @@ impl Transport for Link {
             Link::Fd(fd) => fd.write(bytes, until),
         }
     }
+
+    fn is_connected(&self) -> bool {
+        matches!(self, Link::Fd(_))
+    }
 }
 
 impl smtptls_session {
@@ -248,7 +252,8 @@ pub unsafe extern "C" fn smtptls_session_set_protocol(
 /// SO_SNDTIMEO) are not looked at: the library waits by poll(2). In
 /// SMTPTLS_MODE_BLOCKING without a limit it need not, and a wait takes a system
 /// call less: for a program with an alarm of its own. Sessions without descriptors
-/// have no limits: the time is yours.
+/// have no limits: the time is yours. A limit of smtptls_session_start() that is
+/// changed while that goes on counts from its first call that had one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn smtptls_session_set_timeout(
     session: *mut smtptls_session,

@@ -123,6 +123,39 @@ static void start_as_a_whole(int mode, bool storm)
     close(fds[1]);
 }
 
+/* The limit of start can change while it goes on, and counts from its first call on descriptors. */
+static void start_that_goes_on(void)
+{
+    struct conversation client;
+    int fds[2];
+    long since;
+
+    socket_pair(fds);
+    client = conversation(config, true, fds[0], fds[0], SMTPTLS_MODE_NONBLOCKING);
+    since = now();
+    CHECK(smtptls_session_start(client.session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_WANT_INPUT);
+    CHECK(smtptls_session_attach(client.session, fds[0], fds[0], SMTPTLS_MODE_BLOCKING) == SMTPTLS_OK);
+    CHECK(smtptls_session_set_timeout(client.session, SMTPTLS_TIMEOUT_START, 150) == SMTPTLS_OK);
+    CHECK(smtptls_session_start(client.session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_ERR_TIMEOUT);
+    CHECK(took(since, 150));
+    smtptls_session_free(client.session);
+
+    /* In memory the time is the program's. */
+    client.session = smtptls_session_client(config, NULL, HOST);
+    MUST(client.session != NULL);
+    CHECK(smtptls_session_set_timeout(client.session, SMTPTLS_TIMEOUT_START, 150) == SMTPTLS_OK);
+    CHECK(smtptls_session_start(client.session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_WANT_INPUT);
+    nanosleep(&(struct timespec){0, 200 * 1000 * 1000}, NULL);
+    CHECK(smtptls_session_start(client.session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_WANT_INPUT);
+    CHECK(smtptls_session_attach(client.session, fds[0], fds[0], SMTPTLS_MODE_BLOCKING) == SMTPTLS_OK);
+    since = now();
+    CHECK(smtptls_session_start(client.session, SMTPTLS_FROM_GREETING, 0) == SMTPTLS_ERR_TIMEOUT);
+    CHECK(took(since, 150));
+    smtptls_session_free(client.session);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void *keep_talking(void *argument)
 {
     const struct timespec pause = {0, 20 * 1000 * 1000};
@@ -215,6 +248,7 @@ int main(int argc, char **argv)
     start_as_a_whole(SMTPTLS_MODE_NONBLOCKING, false);
     start_as_a_whole(SMTPTLS_MODE_BLOCKING, true);
     start_as_a_whole(SMTPTLS_MODE_INTERRUPTIBLE, true);
+    start_that_goes_on();
     deadline_over_many_calls();
     nobody_reads();
     smtptls_config_free(config);
