@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import smtptls
 from ca.ca import Paths
 from conftest import DEADLINE, RECIPIENT, ROOT, SENDER
+from smtptls import aio
 
 from users.peers import (
     BIG,
@@ -89,6 +91,52 @@ def test_uvloop_client(mode: str, pki: Paths) -> None:
         with_uvloop(main)
     assert recorder.messages == [MAIL, MAIL + BIG]
     assert [info.trusted for info in context.secured()] == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_smtptls_aio_in_several_threads(kind: str, pki: Paths) -> None:
+    """A loop in each thread, and several connections: none reads what another's transport has read."""
+    make = asyncio.new_event_loop if kind == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    serving = smtptls.Config(keypairs=[(pki.leaf, pki.leaf_key)])
+    trusting = smtptls.Config(roots=[pki.ca])
+    encrypt, verify = smtptls.Policy("encrypt"), smtptls.Policy("verify")
+
+    async def echo(connection: aio.Connection) -> None:
+        await connection.readline()
+        connection.write(b"250 mx.example.test\r\n")
+        while data := await connection.read(65536):
+            connection.write(data)
+            await connection.drain()
+
+    async def ask(port: int, size: int) -> None:
+        data, came = os.urandom(size), bytearray()
+        opening = aio.open_connection(trusting, verify, "127.0.0.1", port, name=HOST)
+        async with await opening as connection, asyncio.TaskGroup() as group:
+
+            async def write() -> None:
+                for at in range(0, size, 30_000):
+                    connection.write(data[at : at + 30_000])
+                    await connection.drain()
+
+            group.create_task(write())
+            while len(came) < size:
+                came += await connection.read(65536)
+        assert came == data
+
+    async def main() -> None:
+        server = await aio.start_server(echo, serving, encrypt, "127.0.0.1", 0)
+        async with asyncio.timeout(DEADLINE), server, asyncio.TaskGroup() as group:
+            port = server.sockets[0].getsockname()[1]
+            for size in (1, 5000, 70_000, 300_000, 1_000_000):
+                group.create_task(ask(port, size))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=make) as runner:
+            runner.run(main())
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(run) for _ in range(3)]:
+            done.result()
 
 
 @pytest.mark.parametrize("mode", MODES)
