@@ -47,8 +47,8 @@ def add_command(
     return parser
 
 
-def add_trust(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("who we are and whom we trust")
+def add_trust(parser: argparse.ArgumentParser, *, connects: bool = True) -> None:
+    group = parser.add_argument_group("who we are and whom we trust" if connects else "whom we trust")
     group.add_argument(
         "--ca",
         action="append",
@@ -59,7 +59,10 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--crl", action="append", default=[], metavar="FILE", help="certificate revocation lists"
     )
-    add_identity(group)
+    if connects:
+        add_identity(group)
+    else:
+        parser.set_defaults(cert=None, key=None, helo=None)
 
 
 def add_identity(group: Any) -> None:
@@ -92,7 +95,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lmtp", action="store_true", help="speak LMTP")
 
 
-def add_facts(parser: argparse.ArgumentParser) -> None:
+def add_facts(parser: argparse.ArgumentParser, *, connects: bool = True) -> None:
     group = parser.add_argument_group("facts by hand, in place of the DNS and the web")
     group.add_argument(
         "--tlsa",
@@ -116,8 +119,8 @@ def add_facts(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--sts",
         metavar="FILE",
-        help="the text of the domain's MTA-STS policy; off: it has none; fetch: as the DNS and its web "
-        "server have it",
+        help="the text of the domain's MTA-STS policy; off: it has none"
+        + ("; fetch: as the DNS and its web server have it" if connects else ""),
     )
     group = parser.add_argument_group("names and keys")
     group.add_argument(
@@ -129,7 +132,10 @@ def add_facts(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--next-hop", metavar="DOMAIN", help="the domain that mail is for; default: the target"
     )
-    group.add_argument("--sni", metavar="NAME", help="the name to send in the TLS handshake, or none")
+    if connects:
+        group.add_argument("--sni", metavar="NAME", help="the name to send in the TLS handshake, or none")
+    else:
+        parser.set_defaults(sni=None)
     group.add_argument(
         "--fingerprint",
         action="append",
@@ -240,6 +246,12 @@ def make_place(options: argparse.Namespace, target: Target, host: str) -> Place:
         options.connect_timeout,
         options.timeout,
     )
+
+
+def fitting_stdin(*paths: str | None) -> None:
+    """Standard input is one file, and whoever reads first has all of it."""
+    if paths.count("-") > 1:
+        raise Stop("standard input (-) can be given once only")
 
 
 def read_file(path: str, most: int) -> bytes:

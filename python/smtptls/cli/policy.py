@@ -44,9 +44,9 @@ def add(commands: Any) -> None:
         metavar="LEVEL",
         help="the level that the exit code is about; default: auto",
     )
-    shared.add_facts(parser)
+    shared.add_facts(parser, connects=False)
     shared.add_time(parser)
-    shared.add_trust(parser)
+    shared.add_trust(parser, connects=False)
     parser.add_argument("--json", action="store_true", help=f"a document of schema {SCHEMA}")
     add_colour(parser)
 

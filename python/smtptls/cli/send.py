@@ -71,6 +71,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    shared.fitting_stdin(options.file, options.password_file, options.sts)
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
     check.fitting(options, target, facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 from typing import Any
 
@@ -68,7 +67,8 @@ def parse(options: argparse.Namespace) -> int:
         output.flush()
         return Exit.FAILED
     output.field("mode", f"{found.mode.label}: {MEANINGS[found.mode.label]}")
-    output.field("max_age", f"{found.max_age} s, {datetime.timedelta(seconds=found.max_age)}")
+    days = found.max_age / 86400
+    output.field("max_age", f"{found.max_age} s, {days:.3g} {'day' if days == 1 else 'days'}")
     output.field("mx", ", ".join(found.mx) or "none")
     output.flush()
     return Exit.OK if is_good else Exit.FAILED

@@ -22,7 +22,7 @@ LARGEST = 1 << 20  # octets of a PEM file
 EXAMPLES = """  smtptls tlsa gen mx.pem --host mx.example.com
   smtptls tlsa gen --from mx.example.com:25
   smtptls tlsa show "3 1 1 0f1e..."
-  smtptls tlsa match chain.pem --host mx.example.com "3 1 1 0f1e..." """
+  smtptls tlsa match chain.pem --host mx.example.com "3 1 1 0f1e...\""""
 
 USAGES = {
     0: "PKIX-TA: an authority, beside the usual trust",

@@ -85,7 +85,7 @@ def test_a_policy_is_read(tmp_path: Path) -> None:
     ran = smtptls("sts", "parse", path, "--txt", "v=STSv1; id=20260101;")
     assert ran.code == 0
     labels = [line[2:].split()[0] for line in ran.out.splitlines() if line[2] != " "]
-    assert labels == ["record", "mode", "max_age", "mx"]
+    assert labels == ["record", "mode", "max_age", "mx"] and "604800 s, 7 days\n" in ran.out
     assert smtptls("sts", "parse", "-", stdin=POLICY.encode()).code == 0
     assert smtptls("sts", "parse", path, "--txt", "v=spf1 -all").code == 1
     assert smtptls("sts", "parse", path, "--txt", "v=STSv1; id=1;", "--txt", "v=STSv1; id=2;").code == 1
@@ -145,6 +145,15 @@ def test_what_a_check_says_the_policy_says(good: int, pki: Any, record: str) -> 
         smtptls("check", f"{NAME}:{good}", "--resolve", f"{NAME}:{good}:127.0.0.1", *facts, "--json").out
     )
     assert what_if("--chain", pki.leaf, *facts)["verdicts"] == asked["hosts"][0]["verdicts"]
+
+
+@pytest.mark.parametrize("option", ["--cert", "--key", "--helo", "--sni"])
+def test_a_what_if_takes_nothing_that_it_would_not_use(option: str, pki: Any) -> None:
+    """It connects to nobody, so there is nobody to show a certificate or a name to."""
+    ran = smtptls("policy", NAME, "--chain", pki.chain, "--ca", pki.ca, option, pki.leaf)
+    assert ran.code == 2 and option in one_line(ran)
+    ran = smtptls("policy", NAME, "--chain", pki.chain, "--ca", pki.ca, "--sts", "fetch")
+    assert ran.code == 2 and "network" in one_line(ran)
 
 
 def test_ticket_keys(tmp_path: Path) -> None:

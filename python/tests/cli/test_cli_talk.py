@@ -193,6 +193,20 @@ def test_a_login(mail: tuple[int, Kept], pki: Any, tmp_path: Path) -> None:
     assert smtptls("send", *ENVELOPE, "--password-file", secret, f"localhost:{port}").code == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("send", *ENVELOPE, "--user", "alice", "--password-file", "-", "localhost:25", "-"),
+        ("send", *ENVELOPE, "--sts", "-", "localhost:25", "-"),
+        ("connect", "--sts", "-", "localhost:25"),
+    ],
+)
+def test_standard_input_is_one_thing(arguments: tuple[str, ...]) -> None:
+    """Or the one who reads first would have all of it, and a password might go out as a message."""
+    ran = smtptls(*arguments, stdin=b"secret\n")
+    assert ran.code == 2 and "standard input" in one_line(ran)
+
+
 def test_recipients_are_refused(mail: tuple[int, Kept], pki: Any) -> None:
     port, kept = mail
     send = ("send", "--from", SENDER, "--ca", pki.ca, f"localhost:{port}")
