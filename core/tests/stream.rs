@@ -111,6 +111,54 @@ fn a_session_survives_a_timeout() {
     serving.join().unwrap();
 }
 
+/// TCP and TLS end in each direction for itself: who has said all may still wait for our answer, which `write` has
+/// gathered, and for our close_notify.
+#[test]
+fn a_peer_that_has_ended_its_side_hears_the_rest_of_ours() {
+    for mode in [Mode::Blocking, Mode::NonBlocking] {
+        let (near, far) = pair();
+        let serving = std::thread::spawn(move || {
+            let mut stream = Stream::new(server(Level::May), Fd::new(&far, Mode::Blocking));
+            assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            assert_eq!(said, "QUIT\r\n");
+            *stream.transport_mut() = Fd::new(&far, mode);
+            assert_eq!(stream.write(b"221 bye\r\n", true), Ok(Progress::Done(9)));
+            assert_eq!(stream.close(Close::Send), Ok(Progress::Done(())));
+        });
+        let mut stream = Stream::new(client(Level::Verify), Fd::new(&near, Mode::Blocking));
+        assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+        stream.write_all(b"QUIT\r\n").unwrap();
+        assert_eq!(stream.close(Close::Half), Ok(Progress::Done(())));
+        near.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "221 bye\r\n");
+        assert!(!stream.session().is_truncated(), "there was no close_notify");
+        serving.join().unwrap();
+    }
+}
+
+/// What was gathered for a peer that is gone is lost, and that is said.
+#[test]
+fn what_a_peer_that_is_gone_does_not_hear_is_an_error() {
+    let (near, far) = pair();
+    let serving = std::thread::spawn(move || {
+        let mut stream = Stream::new(server(Level::May), Fd::new(&far, Mode::Blocking));
+        assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+        stream.read_to_string(&mut String::new()).unwrap();
+        assert_eq!(stream.write(b"221 bye\r\n", true), Ok(Progress::Done(9)));
+        assert_eq!(stream.close(Close::Send).unwrap_err().code(), Code::Io);
+    });
+    let mut stream = Stream::new(client(Level::Verify), Fd::new(&near, Mode::Blocking));
+    assert_eq!(stream.start(Entry::Handshake, 0), Ok(Progress::Done(())));
+    assert_eq!(stream.close(Close::Send), Ok(Progress::Done(())));
+    drop(stream);
+    drop(near);
+    serving.join().unwrap();
+}
+
 /// A peer that dribbles cannot stretch the deadline.
 #[test]
 fn dribbling_ends_at_the_limit() {
