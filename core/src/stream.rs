@@ -15,7 +15,7 @@ impl Deadline {
 
     /// That long from now.
     pub fn after(limit: Duration) -> Deadline {
-        Deadline(Instant::now().checked_add(limit))
+        Deadline::since(Instant::now(), limit)
     }
 
     /// How much time is left; nothing without a limit.

@@ -20,21 +20,24 @@ pub fn raised(error: &Error) -> PyErr {
     Python::attach(|py| exception(py, error, None).unwrap_or_else(|failure| failure))
 }
 
-/// The same for the failure of a session, with the reply that it is about.
-pub fn failed(session: &Session, error: &Error) -> PyErr {
-    let reply = refusal(session, error);
-    Python::attach(|py| exception(py, error, reply).unwrap_or_else(|failure| failure))
-}
-
-/// What the server said, where that is why.
-pub fn refusal<'a>(session: &'a Session, error: &Error) -> Option<&'a str> {
-    (error.code() == Code::Refused).then(|| session.reply()).flatten()
-}
-
-/// The same, as a value and not to be raised.
+/// The same for the failure of a session: what the server said is with it, where that is why. A value, to be raised
+/// or not.
 pub struct Exception {
-    pub error: Error,
-    pub reply: Option<String>,
+    error: Error,
+    reply: Option<String>,
+}
+
+impl Exception {
+    pub fn of(session: &Session, error: Error) -> Exception {
+        let reply = (error.code() == Code::Refused).then(|| session.reply()).flatten().map(str::to_string);
+        Exception { error, reply }
+    }
+
+    pub fn raised(self) -> PyErr {
+        Python::attach(|py| {
+            exception(py, &self.error, self.reply.as_deref()).unwrap_or_else(|failure| failure)
+        })
+    }
 }
 
 impl<'py> IntoPyObject<'py> for Exception {

@@ -18,7 +18,7 @@ use smtptls::{Close, Deadline, Entry, Level, Progress, Protocol, Stream, Tlsrpt}
 use crate::arguments::{Data, Text, Writable};
 use crate::config::Config;
 use crate::enums::Enum;
-use crate::errors::{Exception, WANT_OUTPUT, argument, failed, raised, refusal, want};
+use crate::errors::{Exception, WANT_OUTPUT, argument, raised, want};
 use crate::info::Info;
 use crate::policy::Policy;
 pub use crate::session::calls::bug;
@@ -154,8 +154,10 @@ impl Session {
             true => self.call(py, |stream| stream.start(entry.0, unread))?,
             // Nothing of Python is called, so other threads may run beside the handshake's arithmetic.
             false => {
-                let step = || self.look(|session| session.start(entry.0, unread));
-                py.detach(step)?.or_else(|error| self.look(|session| Err(failed(session, &error)))?)?
+                let start = |session: &mut smtptls::Session| {
+                    session.start(entry.0, unread).map_err(|error| Exception::of(session, error))
+                };
+                py.detach(|| self.look(start))?.map_err(Exception::raised)?
             }
         };
         self.done(py, progress)
@@ -306,7 +308,10 @@ impl Session {
     /// the error with which the session had failed already. In start that is final, and there and in refuse
     /// a client that was to send a command gets 421, which output shows. Elsewhere the session is as it was.
     fn expire(&self) -> PyResult<Exception> {
-        self.carry(|session| Exception { error: session.expire(), reply: None })
+        self.carry(|session| {
+            let error = session.expire();
+            Exception::of(session, error)
+        })
     }
 
     /// Without a socket: the bytes to send to the peer. They stay until sent is called.
@@ -358,11 +363,7 @@ impl Session {
     /// Why the session failed.
     #[getter]
     fn error(&self) -> PyResult<Option<Exception>> {
-        self.look(|session| {
-            let error = session.error()?;
-            let reply = refusal(session, error).map(str::to_string);
-            Some(Exception { error: error.clone(), reply })
-        })
+        self.look(|session| Some(Exception::of(session, session.error()?.clone())))
     }
 
     /// Whether TLS is active: the handshake is done, and nobody has closed.

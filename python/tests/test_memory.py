@@ -363,3 +363,18 @@ def test_the_time_allowed(serving: Config, trusting: Config) -> None:
     late = client.expire()
     assert (late.code, late.action, late.enhanced_status) == (Code.TIMEOUT, Action.NEXT_HOST, "4.4.2")
     assert client.output() == b"" and type(client.error) is smtptls.Timeout
+
+
+def test_the_reply_is_with_the_error_wherever_it_is_had(trusting: Config) -> None:
+    """R3207-4-5: 454 is for now, which tells who raised it, `error` and `expire`."""
+    client = Session.client(trusting, Policy("encrypt"), NAME)
+    for line in (b"220 mx.example.test\r\n", b"250-mx.example.test\r\n250 STARTTLS\r\n"):
+        client.feed(line)
+        with pytest.raises(smtptls.WantOutput):
+            client.start()
+        client.sent(len(client.output()))
+    client.feed(b"454 4.7.0 Not now\r\n")
+    with pytest.raises(smtptls.StarttlsUnavailable) as caught:
+        client.start()
+    for error in (caught.value, client.error, client.expire()):
+        assert error is not None and error.reply == "454 4.7.0 Not now"

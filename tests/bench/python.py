@@ -31,10 +31,12 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import smtptls  # noqa: E402  (the path above comes first)
 from ca.ca import NAME, Paths, make  # noqa: E402
+from smtptls import aio  # noqa: E402
 
 from bench.pyrtls_part import parts  # noqa: E402
 
 BLOCK = b"x" * 65536
+LINES = 10
 
 
 @dataclass(frozen=True)
@@ -178,9 +180,7 @@ class Bench:
             for _ in range(10 * self.scale):
                 writer.write(BLOCK)
                 await writer.drain()
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await close(writer)
 
         async def both() -> float:
             server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=side.server)
@@ -194,9 +194,7 @@ class Bench:
                 while came < size:
                     came += len(await reader.read(65536))
                 spent = time.process_time() - begun
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                await close(writer)
             return size / spent / 1e6
 
         return asyncio.run(both())
@@ -207,9 +205,7 @@ class Bench:
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readline())
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await close(writer)
 
         async def both() -> float:
             server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=side.server)
@@ -222,9 +218,7 @@ class Bench:
                     )
                     writer.write(b"QUIT\r\n")
                     await reader.readline()
-                    writer.close()
-                    with contextlib.suppress(OSError):
-                        await writer.wait_closed()
+                    await close(writer)
             return (time.process_time() - begun) / count * 1e6
 
         return asyncio.run(both())
@@ -373,7 +367,10 @@ def be_peer(certificate: str, key: str) -> None:
     asyncio.run(serve())
 
 
-LINES = 10
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -383,17 +380,14 @@ async def over_streams(side: Side) -> AsyncIterator[Callable[[], Awaitable[None]
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mx.example.test\r\n")
         while line := await reader.readline():
-            writer.write(
-                b"220 go\r\n" if line == b"STARTTLS\r\n" else b"250-mx.example.test\r\n250 STARTTLS\r\n"
-            )
+            upgrades = line == b"STARTTLS\r\n"
+            writer.write(b"220 go\r\n" if upgrades else b"250-mx.example.test\r\n250 STARTTLS\r\n")
             await writer.drain()
-            if line == b"STARTTLS\r\n":
+            if upgrades:
                 await writer.start_tls(side.server)
             elif line == b"QUIT\r\n":
                 break
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await close(writer)
 
     async def session() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -409,9 +403,7 @@ async def over_streams(side: Side) -> AsyncIterator[Callable[[], Awaitable[None]
         await writer.start_tls(side.client, server_hostname=NAME)
         for line in [b"EHLO client.test", *[b"NOOP"] * LINES, b"QUIT"]:
             await ask(line)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await close(writer)
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -421,8 +413,6 @@ async def over_streams(side: Side) -> AsyncIterator[Callable[[], Awaitable[None]
 @contextlib.asynccontextmanager
 async def over_aio(pki: Paths) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """The same with smtptls.aio, which has the dialogue up to TLS."""
-    from smtptls import aio
-
     serving = smtptls.Config(keypairs=[(pki.leaf, pki.leaf_key)])
     trusting = smtptls.Config(roots=[pki.ca])
     encrypt, verify = smtptls.Policy("encrypt"), smtptls.Policy("verify")

@@ -148,8 +148,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.file == options.sts == "-":
-        raise Stop("standard input is either the targets (-f -) or the policy (--sts -)")
+    shared.fitting_stdin({"the targets (-f -)": options.file, "the policy (--sts -)": options.sts})
     texts = targets.read(options, lambda text: _planned(text, options))
     if options.form == "json" and len(texts) > 1:
         raise Stop("--json is one document for one target; --jsonl has a line for each")
@@ -278,7 +277,6 @@ def _check_host(
             name,
             found.chain,
             found.error,
-            found.is_temporary,
             at,
             not place.implicit_tls,
         )

@@ -68,8 +68,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.sts == "-":
-        raise Stop("standard input goes to the server, and cannot be the policy (--sts -) too")
+    shared.fitting_stdin({"what goes to the server": "-", "the policy (--sts -)": options.sts})
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
     check.fitting(options, target, facts)

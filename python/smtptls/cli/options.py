@@ -248,10 +248,10 @@ def make_place(options: argparse.Namespace, target: Target, host: str) -> Place:
     )
 
 
-def fitting_stdin(*paths: str | None) -> None:
-    """Standard input is one file, and whoever reads first has all of it."""
-    if paths.count("-") > 1:
-        raise Stop("standard input (-) can be given once only")
+def fitting_stdin(uses: dict[str, str | None]) -> None:
+    """Standard input is one file: whoever reads first has all of it. uses: what may be it, with its path."""
+    if len(given := [use for use, path in uses.items() if path == "-"]) > 1:
+        raise Stop(f"standard input is either {' or '.join(given)}")
 
 
 def read_file(path: str, most: int) -> bytes:

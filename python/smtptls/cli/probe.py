@@ -296,11 +296,6 @@ class Probe:
     elapsed: float = 0.0  # without that
 
     @property
-    def is_temporary(self) -> bool:
-        """Whether the server itself says that it may be otherwise later."""
-        return self.error is not None and (self.error.reply or "").startswith("4")
-
-    @property
     def chain(self) -> tuple[bytes, ...]:
         return self.info.peer_certificates if self.info else ()
 

@@ -71,7 +71,13 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    shared.fitting_stdin(options.file, options.password_file, options.sts)
+    shared.fitting_stdin(
+        {
+            "the message (-)": options.file,
+            "the password (--password-file -)": options.password_file,
+            "the policy (--sts -)": options.sts,
+        }
+    )
     target = parse_target(options.target)
     facts = shared.make_facts(options, target)
     check.fitting(options, target, facts)

@@ -55,12 +55,6 @@ ABSENCES = {
 # What may be otherwise in an hour.
 TRANSIENT = {Code.IO, Code.EOF, Code.TIMEOUT, Code.TRUNCATED, Code.DNSSEC}
 
-
-def may_pass(error: Error) -> bool:
-    """Whether it may be otherwise in an hour: the line was at fault, or the server itself says so."""
-    return error.code in TRANSIENT or (error.reply or "").startswith("4")
-
-
 # What each action comes to for the message.
 ACTIONS = {
     Action.FAIL: "unknown",  # a mistake or a gap on this side, which says nothing of the server
@@ -116,6 +110,11 @@ class Verdict:
         return found
 
 
+def may_pass(error: Error) -> bool:
+    """Whether it may be otherwise in an hour: the line was at fault, or the server itself says so."""
+    return error.code in TRANSIENT or (error.reply or "").startswith("4")
+
+
 def judge(
     config: Config,
     facts: Facts,
@@ -123,13 +122,11 @@ def judge(
     host: str,
     chain: Sequence[bytes] | None,
     failure: Error | None = None,
-    is_temporary: bool = False,
     at: float | None = None,
     has_plaintext: bool = True,
 ) -> Verdict:
     """The verdict of a level on a host that showed this chain, or with which TLS failed at level may.
 
-    is_temporary: the server itself says that it may be otherwise later.
     at: the time to judge for, in seconds since 1970, in place of the present.
     has_plaintext: the port has, so that a sender that may can do without TLS.
     """
@@ -141,7 +138,7 @@ def judge(
         error = Error(
             Code.ARGUMENT, "level sts needs to know the MTA-STS policy of the domain, or that it has none"
         )
-        return _failed(level, None, error, Action.FAIL, False, chain)
+        return _failed(level, None, error, Action.FAIL, chain)
     try:
         policy = facts.policy(level)
         effective = policy.effective_level(host)
@@ -149,7 +146,7 @@ def judge(
         # What is not known, or not there, does not count where there is no host to go to.
         is_minor = error.code in (Code.ARGUMENT, Code.DANE_REQUIRED)
         told = failure if failure is not None and is_absent and is_minor else error
-        return _failed(level, None, told, told.action, False, chain)
+        return _failed(level, None, told, told.action, chain)
     if effective is Level.NONE and (failure is None or _is_of_tls(failure, has_plaintext)):
         return Verdict(level, "clear", effective)
     if failure is not None:
@@ -157,11 +154,11 @@ def judge(
         if (effective > Level.MAY or not has_plaintext) and action is not Action.FAIL:
             # docs/errors.md: where the levels differ, all but none and may go to the next host.
             action = Action.NEXT_HOST
-        return _failed(level, effective, failure, action, is_temporary, chain)
+        return _failed(level, effective, failure, action, chain)
     try:
         auth = config.judge(policy, host, chain or (), now=at)
     except Error as error:
-        return _failed(level, effective, error, error.action, False, chain, at)
+        return _failed(level, effective, error, error.action, chain, at)
     return Verdict(level, "deliver", effective, auth)
 
 
@@ -175,14 +172,13 @@ def _failed(
     effective: Level | None,
     error: Error,
     action: Action,
-    is_temporary: bool,
     chain: Sequence[bytes] | None,
     at: float | None = None,
 ) -> Verdict:
     word = ACTIONS[action]
     if word == "defer" and not error.is_temporary:
         word = "bounce"
-    is_transient = is_temporary or (error.code in TRANSIENT and error.is_temporary)
+    is_transient = may_pass(error) and error.is_temporary
     return Verdict(level, word, effective, None, error, _why(error, chain, at), is_transient)
 
 

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use smtptls::{Code, Error, Limit, Progress, Stream};
 
 use super::Session;
-use crate::errors::{WANT_INPUT, WANT_OUTPUT, WANT_SIGNATURE, failed, misuse, raised, want};
+use crate::errors::{Exception, WANT_INPUT, WANT_OUTPUT, WANT_SIGNATURE, misuse, raised, want};
 use crate::socket::{Raised, Socket};
 
 impl Session {
@@ -77,11 +77,11 @@ impl Session {
                 (Some(Raised::Foreign(exception)), _) => Err(exception),
                 (_, Ok(progress)) => Ok(progress),
                 (Some(Raised::Cause(cause)), Err(error)) => {
-                    let error = failed(stream.session(), &error);
+                    let error = Exception::of(stream.session(), error).raised();
                     error.set_cause(py, Some(cause));
                     Err(error)
                 }
-                (None, Err(error)) => Err(failed(stream.session(), &error)),
+                (None, Err(error)) => Err(Exception::of(stream.session(), error).raised()),
             }
         })
     }
